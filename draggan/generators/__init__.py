@@ -1,0 +1,68 @@
+"""Generators behind one interface: `load_generator` gives one by name, `Generator` says what it can do."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from . import mobile_stylegan
+from .base import DEFAULT_PSI, Generator, ModelError
+
+__all__ = [
+    "CHECKPOINTS",
+    "DEFAULT_MODEL",
+    "DEFAULT_PSI",
+    "Generator",
+    "ModelError",
+    "load_generator",
+    "models",
+]
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
+DEFAULT_MODEL = "mobile-ffhq"
+
+
+def models() -> dict[str, Path]:
+    """Names that `load_generator` knows, with the file that each is read from (there or not)."""
+    return {DEFAULT_MODEL: CHECKPOINTS / f"{DEFAULT_MODEL}.safetensors"}
+
+
+def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu") -> Generator:
+    """The generator of that name, weights frozen, ready on the device.
+
+    Raises ModelError for an unknown name, a file that is not there and a file that is broken.
+    """
+    known = models()
+    if name not in known:
+        raise ModelError(f"unknown model {name!r}; known: {', '.join(known)}")
+    path = known[name]
+    if not path.is_file():
+        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {name}")
+    if torch.device(device).type == "cpu":
+        keep_freed_memory()
+    try:
+        return mobile_stylegan.load(path, device)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{path} is broken ({reason}); delete it and fetch it again: python download_models.py {name}"
+        ) from None
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for reuse instead of handing it back to the system at once.
+
+    Every step frees and takes activations of 8-64 MiB. Taken anew from the system each time, their pages
+    are zeroed again, and a 1024x1024 image takes more than twice as long. Does nothing without glibc.
+    """
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of <malloc.h>
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 1 << 30)

@@ -1,0 +1,88 @@
+"""What the drag, the edits, the app and the command know of a generator."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+DEFAULT_PSI = 0.7
+
+
+class ModelError(ValueError):
+    """A model is unknown, missing or broken; the message says which, and what to do."""
+
+
+class Generator(nn.Module):
+    """A style-based generator: z → w → styles → image.
+
+    ``styles`` are (N, num_rows, w_dim): one row for each layer that takes a style. In W mode all rows hold
+    the same w; in W+ each has its own. Weights are frozen: gradients reach the styles only.
+
+    A subclass sets the attributes below and implements :meth:`map`, :meth:`features` and :meth:`image`.
+    """
+
+    name: str
+    resolution: int  # of the image, in pixels, square
+    num_rows: int  # style rows
+    z_dim: int
+    w_dim: int
+    feature_resolutions: tuple[int, ...]  # what `features` can stop at
+    feature_resolution: int  # the default for dragging
+    free_rows: int  # rows that a drag changes by default; the others keep colours and texture
+    is_face: bool  # landmark edits make sense
+    mean_w: Tensor  # (w_dim,), the truncation centre
+
+    def map(self, z: Tensor) -> Tensor:
+        """Map latents z (N, z_dim), standard normal, to w (N, w_dim)."""
+        raise NotImplementedError
+
+    def features(self, styles: Tensor, resolution: int | None = None) -> Tensor:
+        """Feature map (N, C, resolution, resolution); the synthesis stops there.
+
+        ``resolution`` is one of ``feature_resolutions``, by default ``feature_resolution``.
+        """
+        raise NotImplementedError
+
+    def image(self, styles: Tensor) -> Tensor:
+        """Image (N, 3, resolution, resolution), RGB in [-1, 1] (a little beyond is possible)."""
+        raise NotImplementedError
+
+    def truncate(self, w: Tensor, psi: float = DEFAULT_PSI) -> Tensor:
+        """Truncation trick: pull w (N, w_dim) toward the mean w; psi 1 leaves it, 0 gives the mean."""
+        return self.mean_w + psi * (w - self.mean_w)
+
+    def styles(self, w: Tensor) -> Tensor:
+        """The same w (N, w_dim) in every row: (N, num_rows, w_dim)."""
+        return w[:, None, :].repeat(1, self.num_rows, 1)
+
+    @torch.no_grad()
+    def seed_styles(self, seed: int, psi: float = DEFAULT_PSI) -> Tensor:
+        """Styles (1, num_rows, w_dim) of a seed, as DragGAN's users know it: RandomState(seed).randn(1, z)."""
+        z = np.random.RandomState(seed).randn(1, self.z_dim).astype(np.float32)
+        w = self.map(torch.from_numpy(z).to(self.device, self.dtype))
+        return self.styles(self.truncate(w, psi))
+
+    @torch.no_grad()
+    def picture(self, styles: Tensor) -> np.ndarray:
+        """The image of styles (1, num_rows, w_dim) as (resolution, resolution, 3) uint8 RGB."""
+        image = self.image(styles)[0].float().clamp(-1, 1)
+        return image.add(1).mul(127.5).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+    @property
+    def device(self) -> torch.device:
+        return self.mean_w.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.mean_w.dtype
+
+    def _check(self, styles: Tensor, resolution: int | None = None) -> None:
+        """Raise ValueError for styles or a feature resolution that this generator does not have."""
+        if styles.ndim != 3 or tuple(styles.shape[1:]) != (self.num_rows, self.w_dim):
+            raise ValueError(
+                f"styles must be (N, {self.num_rows}, {self.w_dim}) for {self.name}, got {tuple(styles.shape)}"
+            )
+        if resolution is not None and resolution not in self.feature_resolutions:
+            raise ValueError(
+                f"{self.name} has feature maps at {', '.join(map(str, self.feature_resolutions))} pixels, "
+                f"not at {resolution}"
+            )
