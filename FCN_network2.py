@@ -1,0 +1,235 @@
+"""The generator: a fully convolutional encoder-decoder with skips that paints labels over a photo.
+
+An ImageNet MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) reads the photo at strides 2 to 32; a light
+top-down decoder (after Lin et al. 2017, "Feature Pyramid Networks", arXiv 1612.03144) brings it back. At
+256 x 256 it costs about a fifth of a 64-channel U-Net's multiplications and sees more, because the encoder
+already knows what things look like.
+
+Three choices that matter:
+
+* The encoder's batch norms are folded into its convolutions. Training then needs no batch statistics: a
+  picture's prediction does not depend on its neighbours in the batch, several GPUs need no SyncBN, and a
+  training step on a CPU takes less than half the time.
+* Labels are flat colours. With the "colours" head the network chooses between K given colours, and what
+  it paints is their mean under a softmax. The output stays an RGB picture that L1 and a GAN can pull at,
+  but the way from one colour to another does not lead through the colours of other classes.
+* Upsampling is bilinear, the last step a pixel shuffle that starts as nearest neighbour (ICNR,
+  arXiv 1707.02937), so there is no checkerboard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import torchvision_ops  # noqa: F401  (before torchvision)
+from commandline import UserError
+
+from torchvision.models import mobilenet_v2  # isort: skip
+
+ENCODER_WEIGHTS = Path("checkpoints/mobilenet_v2-b0353104.pth")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The last MobileNetV2 block at each stride, and its channels: 2, 4, 8, 16, 32.
+TAPS = {1: 16, 3: 24, 6: 32, 13: 96, 17: 320}
+STRIDE = 32
+
+
+@dataclass(frozen=True)
+class GeneratorParams:
+    """What it takes to build the network again; stored in every checkpoint.
+
+    colours: K colours on [0, 255] for the "colours" head, or () for a plain RGB output through tanh.
+    width: channels of the decoder at stride 32; less where the map is larger.
+    """
+
+    colours: tuple[tuple[float, float, float], ...] = ()
+    width: int = 128
+
+    def __post_init__(self) -> None:
+        if self.width % 32:
+            raise ValueError(f"width must be a multiple of 32, got {self.width}")
+        if len(self.colours) == 1:
+            raise ValueError("the colours head needs at least two colours")
+
+
+def folded_mobilenet(weights: Path | None) -> nn.Sequential:
+    """MobileNetV2's features up to stride 32 with every batch norm folded into its convolution.
+
+    Args:
+        weights: torchvision's ImageNet state dict, or None for random weights (then the variance of the
+            activations is kept by He initialisation, as there is no norm to do it).
+
+    Raises:
+        UserError: if the file is missing or is not this network's.
+    """
+    network = mobilenet_v2(weights=None)
+    if weights is not None:
+        if not weights.exists():
+            raise UserError(
+                f"the encoder's ImageNet weights {weights} are missing; run "
+                "`python download_models.py mobilenet_v2`, or train with --encoder scratch"
+            )
+        try:
+            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        except Exception as error:  # a truncated or foreign file fails in many ways
+            raise UserError(
+                f"{weights} does not hold MobileNetV2's weights; delete it and run "
+                "`python download_models.py mobilenet_v2`"
+            ) from error
+    features = network.features[: max(TAPS) + 1].eval()
+    _fold(features, he=weights is None)
+    return features
+
+
+def _fold(module: nn.Module, he: bool) -> None:
+    """Fold each BatchNorm2d into the Conv2d right before it, through all children, in place."""
+    names = list(module._modules)
+    for before, name in pairwise(names):
+        conv, norm = module._modules[before], module._modules[name]
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            if he:
+                nn.init.kaiming_normal_(conv.weight)
+            module._modules[before] = torch.nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
+            module._modules[name] = nn.Identity()
+    for child in module.children():
+        _fold(child, he)
+
+
+class Refine(nn.Module):
+    """3 x 3 convolution, group norm, ReLU. (N, in, H, W) -> (N, out, H, W). No batch statistics."""
+
+    def __init__(self, channels_in: int, channels_out: int, depthwise: bool = False):
+        super().__init__()
+        if depthwise:
+            self.conv = nn.Sequential(
+                nn.Conv2d(channels_in, channels_in, 5, padding=2, groups=channels_in, bias=False),
+                nn.Conv2d(channels_in, channels_out, 1, bias=False),
+            )
+        else:
+            self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(channels_out // 16, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class Generator(nn.Module):
+    """Photo (N, 3, H, W) on [-1, 1] -> label picture (N, 3, H, W) on [-1, 1], any H and W."""
+
+    def __init__(self, params: GeneratorParams, encoder_weights: Path | None = None):
+        """``encoder_weights`` None starts from random weights, as for a checkpoint that is loaded next."""
+        super().__init__()
+        self.params = params
+        width = params.width
+        self.encoder = folded_mobilenet(encoder_weights)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+        c2, c4, c8, c16, c32 = TAPS.values()
+        d2, d4, d8, d16 = width // 4, width // 2, 3 * width // 4, width
+        self.top = nn.Conv2d(c32, width, 1)
+        self.scene = nn.Conv2d(c32, width, 1)  # what kind of place this is, from the mean over the picture
+        self.side16, self.side8 = nn.Conv2d(c16, d16, 1), nn.Conv2d(c8, d8, 1)
+        self.side4, self.side2 = nn.Conv2d(c4, d4, 1), nn.Conv2d(c2 + 12, d2, 1)  # 12: the photo itself
+        self.refine32 = Refine(width, d16, depthwise=True)
+        self.refine16, self.narrow16 = Refine(d16, d16, depthwise=True), nn.Conv2d(d16, d8, 1)
+        self.refine8, self.narrow8 = Refine(d8, d8, depthwise=True), nn.Conv2d(d8, d4, 1)
+        self.refine4, self.narrow4 = Refine(d4, d4), nn.Conv2d(d4, d2, 1)
+        self.refine2 = Refine(d2, d2)
+        outputs = len(params.colours) or 3
+        self.paint = nn.Conv2d(d2, 4 * outputs, 1)
+        if params.colours:
+            self.register_buffer("colours", torch.tensor(params.colours) / 127.5 - 1)  # (K, 3)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and not name.startswith("encoder"):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        # ICNR: the four sub-pixels of an output start equal, so pixel shuffle starts as a plain resize.
+        # Small weights: the first pictures are an even mixture of all colours.
+        with torch.no_grad():
+            quarter = self.paint.weight[: len(self.paint.weight) // 4] * 0.1
+            self.paint.weight.copy_(quarter.repeat(4, 1, 1, 1))
+
+    def logits(self, photo: Tensor) -> Tensor:
+        """Photo (N, 3, H, W) on [-1, 1], H and W multiples of 32 -> (N, 4 (K or 3), H/2, W/2).
+
+        Channel j * K + k is output k of sub-pixel j, row by row.
+        """
+        x = ((photo + 1) / 2 - self.mean) / self.std
+        taps = []
+        for index, block in enumerate(self.encoder):
+            x = block(x)
+            if index in TAPS:
+                taps.append(x)
+        f2, f4, f8, f16, f32 = taps  # strides 2, 4, 8, 16, 32
+        x = self.refine32(self.top(f32) + self.scene(f32.mean(dim=(2, 3), keepdim=True)))
+        x = self.refine16(_up(x) + self.side16(f16))  # (N, width, H/16, W/16)
+        x = self.refine8(_up(self.narrow16(x)) + self.side8(f8))  # (N, 3 width/4, H/8, W/8)
+        x = self.refine4(_up(self.narrow8(x)) + self.side4(f4))  # (N, width/2, H/4, W/4)
+        near = self.side2(torch.cat([f2, F.pixel_unshuffle(photo, 2)], dim=1))
+        x = self.refine2(_up(self.narrow4(x)) + near)  # (N, width/4, H/2, W/2)
+        return self.paint(x)
+
+    def head(self, logits: Tensor) -> Tensor:
+        """(N, 4 (K or 3), h, w) -> picture (N, 3, 2h, 2w) on [-1, 1].
+
+        The choice of colour is made before the pixel shuffle, which then moves 3 channels and not K.
+        """
+        x = logits.float().permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (N, h, w, 4, K or 3)
+        x = torch.softmax(x, dim=-1) @ self.colours if self.params.colours else torch.tanh(x)
+        return F.pixel_shuffle(x.transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
+
+    def forward(self, photo: Tensor) -> Tensor:
+        height, width = photo.shape[2:]
+        pad = (0, -width % STRIDE, 0, -height % STRIDE)
+        if any(pad):  # the border repeated: reflection needs pictures larger than the padding
+            photo = F.pad(photo, pad, mode="replicate")
+        return self.head(self.logits(photo))[:, :, :height, :width]
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        return list(self.encoder.parameters())
+
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        return [p for name, p in self.named_parameters() if not name.startswith("encoder.")]
+
+
+def _up(x: Tensor) -> Tensor:
+    """Twice the height and width, bilinear."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def label_colours(labels: Tensor, most: int = 40, least: float = 0.0005) -> list[tuple[int, int, int]]:
+    """The flat colours that a sample of labels is painted in, most frequent first; [] if it is not.
+
+    Colours are counted in cells of 8 x 8 x 8 values; a colour nearer than 24 to a more frequent one is that
+    one blurred by JPEG. Pictures count as painted in flat colours when at most ``most`` colours, each on at
+    least the fraction ``least`` of the pixels, explain 85 % of them.
+
+    Args:
+        labels: (N, 3, H, W) uint8.
+    """
+    pixels = labels.permute(0, 2, 3, 1).reshape(-1, 3)
+    cells, counts = torch.unique(pixels.div(8, rounding_mode="floor"), dim=0, return_counts=True)
+    colours: list[Sequence[float]] = []
+    covered = 0
+    for k in counts.argsort(descending=True).tolist():
+        if counts[k] < least * len(pixels):
+            break
+        centre = cells[k].float() * 8 + 3.5
+        if colours and torch.cdist(centre[None], torch.tensor(colours)).min() < 24:
+            covered += int(counts[k])
+            continue
+        inside = (pixels.div(8, rounding_mode="floor") == cells[k]).all(dim=1)
+        colours.append(pixels[inside].float().median(dim=0).values.tolist())
+        covered += int(counts[k])
+    if not 2 <= len(colours) <= most or covered < 0.85 * len(pixels):
+        return []
+    return [(int(r), int(g), int(b)) for r, g, b in colours]

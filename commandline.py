@@ -1,0 +1,123 @@
+"""What every training-side script needs of a command line: options from a dataclass, clean endings.
+
+One dataclass field is one flag; its ``help`` text and default show in ``--help``. A user's mistake is raised
+as ``UserError`` anywhere below and ends as one line on stderr and exit code 2; Ctrl-C ends with 130.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The text is one line: what is wrong, where, and what to do."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse prints its usage before the error; here an error is one line like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `python {self.prog} --help` lists the options")
+
+
+def option(default: Any, help: str, choices: tuple = ()) -> Any:
+    """A dataclass field with its text for ``--help``."""
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices or None})
+
+
+def parse(options: type, docstring: str | None, argv: list[str] | None = None) -> Any:
+    """Read ``argv`` (default: the command line) into an instance of the dataclass ``options``.
+
+    Supported field types: str, int, float, bool (``--name`` / ``--no-name``) and each of them ``| None``.
+
+    Raises:
+        UserError: for an unknown flag or a value of the wrong kind.
+    """
+    parser = _Parser(
+        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        kind = hints[field.name]
+        if isinstance(kind, types.UnionType):  # "int | None" reads as int
+            kind = next(part for part in typing.get_args(kind) if part is not type(None))
+        text = f"{field.metadata['help']} (default: {field.default})"
+        flag = "--" + field.name.replace("_", "-")
+        if kind is bool:
+            action: Any = argparse.BooleanOptionalAction
+            parser.add_argument(flag, action=action, default=field.default, help=text)
+        else:
+            parser.add_argument(
+                flag,
+                type=kind,
+                default=field.default,
+                choices=field.metadata["choices"],
+                metavar=None if field.metadata["choices"] else field.name.split("_")[-1].upper(),
+                help=text.replace("%", "%%"),
+            )
+    return options(**vars(parser.parse_args(argv)))
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C."""
+    try:
+        main()
+    except UserError as error:
+        # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
+        text = str(error).strip().splitlines()[-1].removeprefix("commandline.UserError: ")
+        print(f"error: {text}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def choose_device(name: str) -> "torch.device":
+    """The device called auto, cpu, cuda or mps; auto takes a GPU where there is one.
+
+    Raises:
+        UserError: if it is not there.
+    """
+    import torch  # here, so that scripts without networks start at once
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device auto or cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: this machine has no Apple GPU; use --device auto or cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device(name)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to disk and rename it into place.
+
+    A reader, or a run killed at any moment, finds either the old file or the whole new one.
+
+    Raises:
+        UserError: if the file cannot be written (disk full, no permission); ``path`` is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"{path} could not be written ({reason}); free some space, then --resume") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""The discriminator, a conditional PatchGAN (Isola et al. 2017, arXiv 1611.07004), and the GAN losses.
+
+It looks at photo and label together and judges every patch by itself: one logit for each. The published
+one starts at full resolution with 64 channels and costs more than our whole generator. This one begins
+with a pixel unshuffle, which loses nothing (a pole one pixel wide is still there, in its own channel), and
+has 32 channels; the receptive field on the picture stays the published one.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+# receptive field in pixels -> (pixel unshuffle, (kernel, stride) of each convolution)
+LAYOUTS: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {
+    1: (1, ((1, 1), (1, 1), (1, 1))),
+    16: (2, ((4, 2), (3, 1), (1, 1))),
+    70: (2, ((5, 2), (4, 2), (4, 1), (4, 1))),
+    286: (2, ((5, 2), (4, 2), (4, 2), (4, 2), (4, 1), (4, 1))),
+}
+
+
+def receptive_field(layout: tuple[int, tuple[tuple[int, int], ...]]) -> int:
+    """Side in pixels of the patch that one logit sees."""
+    unshuffle, convolutions = layout
+    field = 1
+    for kernel, stride in reversed(convolutions):
+        field = (field - 1) * stride + kernel
+    return field * unshuffle
+
+
+class PatchDiscriminator(nn.Module):
+    """Photo and label (N, 3, H, W) on [-1, 1] -> logits (N, 1, h, w), one a patch; high means real.
+
+    Spectral norm (Miyato et al. 2018, arXiv 1802.05957) instead of batch norm: no batch statistics that
+    would tell real from fake, and nothing to synchronise between GPUs.
+    """
+
+    def __init__(self, field: int = 70, width: int = 32):
+        super().__init__()
+        if field not in LAYOUTS:
+            raise ValueError(f"receptive field must be one of {sorted(LAYOUTS)}, got {field}")
+        self.unshuffle, convolutions = LAYOUTS[field]
+        layers: list[nn.Module] = []
+        channels = 6 * self.unshuffle**2
+        for k, (kernel, stride) in enumerate(convolutions[:-1]):
+            out = width * min(2**k, 8)
+            layers += [
+                spectral_norm(nn.Conv2d(channels, out, kernel, stride, kernel // 2)),
+                nn.LeakyReLU(0.2),
+            ]
+            channels = out
+        kernel, stride = convolutions[-1]
+        layers.append(spectral_norm(nn.Conv2d(channels, 1, kernel, stride, kernel // 2)))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, photo: Tensor, label: Tensor) -> Tensor:
+        x = torch.cat([photo, label], dim=1)  # (N, 6, H, W)
+        pad = (0, -x.shape[3] % self.unshuffle, 0, -x.shape[2] % self.unshuffle)
+        x = F.pad(x, pad, mode="replicate") if any(pad) else x
+        return self.layers(F.pixel_unshuffle(x, self.unshuffle))
+
+
+def l1_loss(fake: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean absolute difference on [0, 1] of pictures (N, 3, H, W) on [-1, 1].
+
+    Args:
+        weight: (N, 1, H, W), how much each pixel counts; None counts all alike.
+    """
+    difference = (fake - real).abs() / 2
+    return difference.mean() if weight is None else (difference * weight).mean()
+
+
+def bce_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix."""
+    return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+
+
+def bce_generator_loss(fake: Tensor) -> Tensor:
+    """The non-saturating loss: -log D(fake)."""
+    return F.softplus(-fake).mean()
+
+
+def lsgan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Least squares to 1 and 0 (Mao et al. 2017, arXiv 1611.04076)."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def lsgan_generator_loss(fake: Tensor) -> Tensor:
+    return (fake - 1).square().mean()
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Margins of 1 on both sides (Lim and Ye 2017, arXiv 1705.02894)."""
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def hinge_generator_loss(fake: Tensor) -> Tensor:
+    return -fake.mean()
+
+
+# name -> (loss of the discriminator, loss of the generator)
+GAN_LOSSES = {
+    "bce": (bce_discriminator_loss, bce_generator_loss),
+    "lsgan": (lsgan_discriminator_loss, lsgan_generator_loss),
+    "hinge": (hinge_discriminator_loss, hinge_generator_loss),
+}

@@ -1,0 +1,617 @@
+"""What both training scripts share: run folder, data, loop, validation, checkpoints, resume, devices.
+
+A script builds a ``Training``, adds what is its own (a discriminator), and hands ``fit`` the function that
+takes one step. The folder ``output/<run>/`` then holds
+
+    config.json          the options and what was found out at the start (palette, colours, versions)
+    training_log.txt     one line an epoch, key=value
+    checkpoints/         last.pt and best.pt, each the full state
+    train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
+                         in val_results also the newest prediction of each, named like its source
+    events.out.tfevents.*  TensorBoard
+"""
+
+import copy
+import dataclasses
+import datetime
+import json
+import math
+import os
+import random
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+import torchvision_ops  # noqa: F401  (before torchvision)
+from commandline import DEVICES, UserError, choose_device, option, write_atomically
+from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
+from metrics import SplitMeter, nearest_colour, palette_by_name, truth_classes
+from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
+
+from torchvision.utils import make_grid  # isort: skip
+from torchvision.transforms.functional import to_pil_image  # isort: skip
+
+
+@dataclasses.dataclass
+class TrainOptions:
+    """The options both scripts have."""
+
+    dataset: str = option("datasets/faces", "folder of the data set, or its name under datasets/")
+    direction: str = option("AtoB", "which half is the input", DIRECTIONS)
+    image_size: int = option(256, "side of the training pictures in pixels")
+    epochs: int = option(80, "passes over the training split; with --max-minutes the most of them")
+    batch_size: int = option(8, "pictures a step and process")
+    output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
+    resume: bool = option(False, "go on with the run in --output from its last checkpoint")
+    max_minutes: float = option(0.0, "plan and end the training by the clock; 0 goes by --epochs")
+    precision: str = option(
+        "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
+    )
+    workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
+    val_every: int = option(1, "validate every so many epochs, and after the last")
+    device: str = option("auto", "where to compute", DEVICES)
+    seed: int = option(0, "seed of weights, order and augmentation")
+    encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
+    head: str = option(
+        "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
+    )
+    palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
+    balance: float = option(
+        0.3,
+        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 is plain L1",
+    )
+    lr: float = option(1e-3, "peak learning rate of the decoder (Adam)")
+    encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
+    weight_decay: float = option(1e-4, "decoupled weight decay of the generator")
+    schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
+    warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
+    ema: float = option(0.998, "decay of the moving average of the generator that is evaluated; 0 is none")
+    clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
+    crop: float = option(0.35, "least fraction of a picture's area that a random crop keeps; 1 does not crop")
+    jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
+    width: int = option(128, "channels of the decoder at stride 32")
+    skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
+    cache_mb: int = option(2048, "keep the decoded pictures in memory up to so many MiB; 0 does not")
+    pictures: int = option(6, "samples in the progress pictures")
+    compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
+
+
+# A resumed run may differ in these; everything else must be as it was.
+FREE_ON_RESUME = {
+    *("output", "resume", "epochs", "max_minutes", "workers", "val_every", "device", "precision"),
+    *("skip_broken", "cache_mb", "pictures", "compile"),
+}
+
+
+def rate(progress: float, schedule: str, warmup: float) -> float:
+    """Factor on the learning rates after the fraction ``progress`` of the training: up, then down to 0."""
+    if progress < warmup:
+        return (progress + 1e-3) / (warmup + 1e-3)
+    rest = min((progress - warmup) / max(1 - warmup, 1e-9), 1.0)
+    return 1 - rest if schedule == "linear" else (1 + math.cos(math.pi * rest)) / 2
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_bytes(pictures: Tensor) -> Tensor:
+    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def colour_weights(labels: Tensor, colours: Tensor, balance: float) -> Tensor:
+    """How much a pixel of each colour counts in the L1 loss: frequency ** -balance, 1 on average.
+
+    Args:
+        labels: (N, 3, H, W) uint8, a sample of the training labels.
+        colours: (K, 3) on [0, 255]; a pixel belongs to the nearest.
+
+    Returns:
+        (32768,) a table over RGB with 5 bits a channel: one look-up a pixel instead of K distances.
+    """
+    index, _ = nearest_colour(labels, colours)
+    frequency = torch.bincount(index.flatten(), minlength=len(colours)).double() / index.numel()
+    weight = frequency.clamp(min=1e-3) ** -balance
+    weight /= (weight * frequency).sum()
+    steps = torch.arange(32) * 8 + 4
+    cells = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, 32, 1024)
+    return weight[nearest_colour(cells, colours)[0].flatten()].float()
+
+
+def _accelerator(options: TrainOptions) -> Accelerator:
+    """Device, precision and processes. Raises UserError for a device or precision that is not there."""
+    on_cpu = choose_device(options.device).type == "cpu"
+    precision = options.precision
+    if precision == "auto":
+        precision = (
+            "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+        )
+    if precision == "fp16" and on_cpu:
+        raise UserError("--precision fp16 needs a GPU; use fp32 or bf16")
+    return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+
+
+class Training:
+    """Everything one run holds. Made the same on every rank; only rank 0 writes."""
+
+    def __init__(self, options: TrainOptions, script: str):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("image_size", 32)):
+            if getattr(options, name) < least:
+                raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
+        if not 0 < options.crop <= 1:
+            raise UserError("--crop must be more than 0 and at most 1")
+        if options.width < 64 or options.width % 64:
+            raise UserError("--width must be a multiple of 64")
+        self.options, self.script = options, script
+        root = resolve(options.dataset)
+        self.accelerator = _accelerator(options)
+        self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
+        torch.manual_seed(options.seed)
+        random.seed(options.seed)
+        np.random.seed(options.seed)
+
+        if options.resume and options.output is None:
+            raise UserError("--resume needs --output, the folder of the run to go on with")
+        if options.output is None:
+            stamp = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
+            options.output = f"output/{script}_{root.name}_{broadcast_object_list(stamp)[0]}"
+        self.folder = Path(options.output)
+        self.last, self.best = (self.folder / "checkpoints" / name for name in ("last.pt", "best.pt"))
+        saved = self._open_run()
+
+        self._load_data(root)
+        palette = saved["palette"] if saved else options.palette
+        sample = self._label_sample()
+        self.palette = palette_by_name(palette, sample)
+        colours = saved["generator"]["colours"] if saved else self._choose_colours(sample)
+        self.params = GeneratorParams(tuple(tuple(c) for c in colours), options.width)
+        self.weights: Tensor | None = None
+        if colours and options.balance:
+            self.weights = colour_weights(sample, torch.tensor(colours), options.balance).to(self.device)
+        fresh = options.encoder == "imagenet" and saved is None
+        network = Generator(self.params, ENCODER_WEIGHTS if fresh else None)
+        network = network.to(self.device, memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(network).eval().requires_grad_(False)
+        groups = [
+            {"params": network.encoder_parameters(), "lr": options.lr * options.encoder_lr},
+            {"params": network.decoder_parameters(), "lr": options.lr},
+        ]
+        optimiser = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
+        self.modules: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.rates: dict[str, list[float]] = {}
+        self.epoch = self.step_count = 0
+        self.elapsed, self.best_value, self.rows = 0.0, -math.inf, []
+        self.add("generator", network, optimiser)
+        self._saved = saved
+        self._report(root, sample)
+
+    # ---------------------------------------------------------------- setting up
+
+    def add(self, name: str, module: nn.Module, optimiser: torch.optim.Optimizer) -> nn.Module:
+        """Put a network and its optimiser under the run's care: device, ranks, schedule, checkpoint."""
+        self.rates[name] = [group["lr"] for group in optimiser.param_groups]
+        module = module.to(self.device, memory_format=torch.channels_last)
+        compiled = self.options.compile == "on" or (
+            self.options.compile == "auto" and self.device.type == "cuda"
+        )
+        if compiled and name == "generator":
+            torch._dynamo.config.suppress_errors = True  # a graph that does not compile runs as it is
+            module = torch.compile(module)
+        self.modules[name], self.optimisers[name] = self.accelerator.prepare(module, optimiser)
+        return self.modules[name]
+
+    def bare(self, name: str) -> nn.Module:
+        """The network itself, without the wrappers of ranks and compiler."""
+        module = self.accelerator.unwrap_model(self.modules[name])
+        return getattr(module, "_orig_mod", module)
+
+    def _open_run(self) -> dict | None:
+        """Make the run folder, or read the checkpoint of the one to resume."""
+        options = self.options
+        if not options.resume:
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise UserError(
+                    f"{self.folder} holds a run already; choose another --output, or go on with --resume"
+                )
+            self.accelerator.wait_for_everyone()
+            return None
+        if not (self.folder / "config.json").exists():
+            raise UserError(f"{self.folder} holds no run to resume; leave --resume out to start it")
+        if not self.last.exists():
+            return None  # killed before its first checkpoint: the same run from the start
+        try:
+            saved = torch.load(self.last, map_location="cpu", weights_only=True)
+            before = saved["options"]
+        except Exception as error:
+            raise UserError(
+                f"{self.last} is no checkpoint of this program; try a copy of {self.best}"
+            ) from error
+        now = dataclasses.asdict(options)
+        differ = [
+            f"--{name.replace('_', '-')} was {before.get(name)} and is {now[name]}"
+            for name in now
+            if name not in FREE_ON_RESUME and before.get(name) != now[name]
+        ]
+        if saved["script"] != self.script:
+            differ.insert(0, f"the run was made by {saved['script']}.py")
+        if saved["ranks"] != self.accelerator.num_processes:
+            differ.append(f"processes were {saved['ranks']} and are {self.accelerator.num_processes}")
+        if differ:
+            raise UserError(
+                f"{self.folder} was trained with other settings: {'; '.join(differ)}; use the same"
+            )
+        return saved
+
+    def _load_data(self, root: Path) -> None:
+        options, ranks, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
+        common = {
+            "size": options.image_size,
+            "direction": options.direction,
+            "skip_broken": options.skip_broken,
+            "cache_mb": options.cache_mb,
+            "quiet": not self.main,
+        }
+        augment = Augment(options.image_size, options.crop, options.jitter)
+        self.train_set = PairDataset(root, "train", augment=augment, seed=options.seed, **common)
+        split = "val"
+        if not any((root / s).is_dir() for s in ("val", "A/val")) and (root / "test").is_dir():
+            split = "test"  # some pix2pix sets have no val
+        self.val_set = PairDataset(root, split, **common)
+        workers = options.workers if options.workers >= 0 else min(8, (os.cpu_count() or 2) // 2)
+        loader = {
+            "batch_size": options.batch_size,
+            "num_workers": workers,
+            "pin_memory": self.device.type == "cuda",
+        }
+        self.sampler = EpochSampler(
+            len(self.train_set), options.batch_size, shuffle=True, seed=options.seed, rank=rank, ranks=ranks
+        )
+        self.train_loader = DataLoader(
+            self.train_set, sampler=self.sampler, persistent_workers=workers > 0, **loader
+        )
+        share = EpochSampler(len(self.val_set), options.batch_size, shuffle=False, rank=rank, ranks=ranks)
+        self.val_loader = DataLoader(self.val_set, sampler=share, **(loader | {"num_workers": 0}))
+
+    def _label_sample(self, most: int = 64) -> Tensor:
+        """Up to ``most`` training labels without augmentation, evenly over the split: (N, 3, S, S) uint8."""
+        plain = copy.copy(self.train_set)
+        plain.augment = None
+        chosen = np.linspace(0, len(plain) - 1, min(most, len(plain))).astype(int)
+        return torch.stack([plain[int(i)]["label"] for i in chosen])
+
+    def _choose_colours(self, sample: Tensor) -> list:
+        """The colours of the "colours" head: the palette's, else those found in the labels, else none."""
+        if self.options.head == "rgb":
+            return []
+        colours = self.palette.colours.tolist() if self.palette else label_colours(sample)
+        if not colours and self.options.head == "colours":
+            raise UserError(
+                "--head colours: these labels are not painted in a few flat colours; use --head rgb"
+            )
+        return colours
+
+    def _report(self, root: Path, sample: Tensor) -> None:
+        """Say what was found, and write config.json."""
+        if not self.main:
+            return
+        found: dict = {
+            "script": self.script,
+            "train_pairs": len(self.train_set),
+            "val_pairs": len(self.val_set),
+            "broken": self.train_set.broken + self.val_set.broken,
+            "palette": self.palette.name if self.palette else None,
+            "colours": self.params.colours,
+            "device": str(self.device),
+            "processes": self.accelerator.num_processes,
+            "precision": self.accelerator.mixed_precision,
+            "torch": torch.__version__,
+            "generator_parameters": sum(p.numel() for p in self.ema.parameters()),
+        }
+        print(f"{root}: {len(self.train_set)} training and {len(self.val_set)} validation pairs")
+        for text in found["broken"]:
+            print(f"left out: {text}")
+        if self.palette:
+            outside = truth_classes(sample, self.palette)[1].float().mean().item()
+            found["outside_palette"] = outside
+            print(
+                f"palette {self.palette.name}: {outside:.2%} of the pixels of {len(sample)} sampled training "
+                "labels have colours outside it; in validation such pixels are void"
+            )
+        else:
+            print("no palette fits these labels: L1 is the only measure (see --palette)")
+        print(f"run folder {self.folder}, on {self.device}, {self.accelerator.mixed_precision} precision")
+        config = {"options": dataclasses.asdict(self.options), "found": found}
+        text = json.dumps(config, indent=2, default=str) + "\n"
+        write_atomically(self.folder / "config.json", lambda path: path.write_text(text))
+
+    # ---------------------------------------------------------------- one step
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Backward, clip the generator's gradient, one step of this network's optimiser."""
+        self.accelerator.backward(loss)
+        if name == "generator" and self.options.clip:
+            self.accelerator.clip_grad_norm_(self.modules[name].parameters(), self.options.clip)
+        self.optimisers[name].step()
+        self.optimisers[name].zero_grad(set_to_none=True)
+
+    def pixel_weights(self, label: Tensor) -> Tensor | None:
+        """Weights (N, 1, H, W) of the L1 loss for labels (N, 3, H, W) uint8, or None where all are 1."""
+        if self.weights is None:
+            return None
+        r, g, b = (label >> 3).long().unbind(1)
+        return self.weights[(r << 10) | (g << 5) | b].unsqueeze(1)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # early on the average follows closely: (1 + n) / (10 + n), as TensorFlow's ExponentialMovingAverage
+        decay = (
+            min(self.options.ema, (1 + self.step_count) / (10 + self.step_count)) if self.options.ema else 0.0
+        )
+        new = [p.detach() for p in self.bare("generator").parameters()]
+        torch._foreach_lerp_(list(self.ema.parameters()), new, 1 - decay)
+
+    # ---------------------------------------------------------------- the loop
+
+    def fit(self, step: Callable[[Tensor, Tensor, Tensor | None], dict[str, Tensor]]) -> None:
+        """Train. ``step`` takes photo and label (N, 3, H, W) on [-1, 1] and the pixel weights, updates the
+        networks and returns its losses by name; "l1" must be among them."""
+        options = self.options
+        if self._saved is not None:
+            self._restore(self._saved)
+        if self.epoch >= options.epochs or (options.max_minutes and self.elapsed >= options.max_minutes * 60):
+            if self.main:
+                print(f"{self.folder} is finished: {self.epoch} epochs, {self.elapsed / 60:.1f} minutes")
+            return
+        writer = SummaryWriter(str(self.folder), purge_step=self.epoch + 1) if self.main else None
+        total = options.epochs * len(self.train_loader)
+        started = time.monotonic() - self.elapsed
+        progress = 0.0
+        while self.epoch < options.epochs and progress < 1:
+            self.sampler.epoch = self.epoch
+            sums: dict[str, Tensor] = {}
+            steps, begun = 0, time.monotonic()
+            bar = tqdm(
+                self.train_loader,
+                desc=f"epoch {self.epoch + 1}",
+                disable=not self.main,
+                leave=False,
+                file=sys.stderr,
+            )
+            for module in self.modules.values():
+                module.train()
+            for batch in bar:
+                self.elapsed = time.monotonic() - started
+                progress = self._progress(total)
+                if progress >= 1:
+                    break
+                self._set_rates(progress)
+                photo = to_unit(batch["photo"].to(self.device, non_blocking=True))
+                label_bytes = batch["label"].to(self.device, non_blocking=True)
+                losses = step(photo, to_unit(label_bytes), self.pixel_weights(label_bytes))
+                self._average()
+                self.step_count += 1
+                steps += 1
+                sums = {name: sums.get(name, 0) + value.detach() for name, value in losses.items()}
+                if steps % 10 == 0 or self.device.type == "cpu":  # reading a value waits for a GPU
+                    means = {name: (value / steps).item() for name, value in sums.items()}
+                    self._check_finite(means, steps)
+                    speed = (
+                        steps
+                        * options.batch_size
+                        * self.accelerator.num_processes
+                        / (time.monotonic() - begun)
+                    )
+                    bar.set_postfix({**{k: f"{v:.4f}" for k, v in means.items()}, "images/s": f"{speed:.1f}"})
+            bar.close()
+            seconds = time.monotonic() - begun
+            if steps == 0:
+                break
+            self.epoch += 1
+            means = {name: (value / steps).item() for name, value in sums.items()}
+            self._check_finite(means, steps)
+            last = self.epoch >= options.epochs or progress >= 1
+            row: dict[str, float] = {
+                f"train_{name}": value for name, value in self._mean_over_ranks(means).items()
+            }
+            values = {}
+            if last or self.epoch % options.val_every == 0:
+                values = self.validate()
+                row |= {f"val_{name}": value for name, value in values.items()}
+            if self.main:
+                self._train_pictures()
+            images = steps * options.batch_size * self.accelerator.num_processes
+            row |= {"images_per_s": images / seconds, "seconds": time.monotonic() - begun}
+            self.elapsed = time.monotonic() - started
+            self._finish_epoch(row, values, writer)
+            self.accelerator.wait_for_everyone()
+        if writer:
+            writer.close()
+        self.accelerator.end_training()
+
+    def _progress(self, total: int) -> float:
+        """Fraction of the training that is done, the same on every rank."""
+        progress = self.step_count / total
+        if self.options.max_minutes:
+            progress = max(progress, self.elapsed / (self.options.max_minutes * 60))
+            if self.accelerator.num_processes > 1:
+                progress = broadcast_object_list([progress])[0]
+        return progress
+
+    def _set_rates(self, progress: float) -> None:
+        factor = rate(progress, self.options.schedule, self.options.warmup)
+        for name, optimiser in self.optimisers.items():
+            for group, peak in zip(optimiser.param_groups, self.rates[name], strict=True):
+                group["lr"] = peak * factor
+
+    def _mean_over_ranks(self, values: dict[str, float]) -> dict[str, float]:
+        every = gather_object([values])
+        return {name: sum(one[name] for one in every) / len(every) for name in values}
+
+    def _check_finite(self, means: dict[str, float], steps: int) -> None:
+        wrong = [name for name, value in means.items() if not math.isfinite(value)]
+        if wrong:
+            kept = (
+                f"the last good checkpoint is {self.last}"
+                if self.last.exists()
+                else "there is no checkpoint yet"
+            )
+            raise UserError(
+                f"the loss {wrong[0]} became {means[wrong[0]]} in epoch {self.epoch + 1}, step {steps}; "
+                f"{kept}; start a new run with a lower --lr or --precision fp32"
+            )
+
+    # ---------------------------------------------------------------- after an epoch
+
+    @torch.no_grad()
+    def predict(self, photo: Tensor) -> Tensor:
+        """The averaged generator's pictures, (N, 3, H, W) uint8, for photos uint8 on any device."""
+        with self.accelerator.autocast():
+            return to_bytes(self.ema(to_unit(photo.to(self.device))))
+
+    def validate(self) -> dict[str, float]:
+        """The numbers of the whole validation split, summed over all ranks; writes the pictures."""
+        meter = SplitMeter(self.palette)
+        wanted = self._picture_indices(self.val_set)
+        shown: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        for batch in self.val_loader:
+            found = self.predict(batch["photo"]).cpu()
+            meter.update(found, batch["label"])
+            for k, index in enumerate(batch["index"].tolist()):
+                if index in wanted:
+                    shown[index] = (batch["photo"][k], found[k], batch["label"][k])
+        if self.accelerator.num_processes > 1:
+            meters = gather_object([(meter.matrix, meter.sums)])
+            meter.matrix = sum(matrix for matrix, _ in meters)
+            meter.sums = sum(sums for _, sums in meters)
+            shown = {k: v for part in gather_object([shown]) for k, v in part.items()}
+        if self.main:
+            folder = self.folder / "val_results"
+            self._grid(folder, [shown[k] for k in sorted(shown)])
+            for index, (_, found, _) in shown.items():
+                _save_png(folder / f"{self.val_set.pairs[index].name}.png", found)
+        return meter.result()
+
+    def _picture_indices(self, data: PairDataset) -> list[int]:
+        """The samples shown, evenly over the split and the same every time."""
+        count = min(self.options.pictures, len(data))
+        return sorted({int(i) for i in np.linspace(0, len(data) - 1, count)})
+
+    def _train_pictures(self) -> None:
+        plain = copy.copy(self.train_set)
+        plain.augment = None
+        items = [plain[i] for i in self._picture_indices(plain)]
+        if not items:
+            return
+        found = self.predict(torch.stack([item["photo"] for item in items])).cpu()
+        rows = [(item["photo"], picture, item["label"]) for item, picture in zip(items, found, strict=True)]
+        self._grid(self.folder / "train_results", rows)
+
+    def _grid(self, folder: Path, rows: list[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """One row a sample: input | prediction | truth."""
+        if rows:
+            grid = make_grid([tile for row in rows for tile in row], nrow=3, padding=4, pad_value=255)
+            _save_png(folder / f"epoch_{self.epoch:04d}.png", grid)
+
+    def _finish_epoch(
+        self, row: dict[str, float], values: dict[str, float], writer: SummaryWriter | None
+    ) -> None:
+        """Checkpoints first, then the log: whatever moment a run is killed in, the log can be mended."""
+        self.rows.append({"epoch": self.epoch} | row)
+        better = False
+        if values:
+            value = values["miou"] if self.palette else -values["l1"]
+            better = value > self.best_value
+            self.best_value = value if better else self.best_value
+        if not self.main:
+            return
+        if not all(p.isfinite().all() for p in self.ema.parameters()):
+            self._check_finite({"weights": math.nan}, self.step_count)
+        state = self._state()
+        write_atomically(self.last, lambda path: torch.save(state, path))
+        if better:
+            write_atomically(self.best, lambda path: shutil.copyfile(self.last, path))
+        self._write_log()
+        line = format_row(self.rows[-1])
+        print(line if len(line) < 200 else line[: line.find(" val_iou_")])
+        assert writer is not None
+        for name, value in row.items():
+            writer.add_scalar(name.replace("_", "/", 1), value, self.epoch)
+        writer.add_scalar("lr", self.optimisers["generator"].param_groups[-1]["lr"], self.epoch)
+        writer.flush()
+
+    def _write_log(self) -> None:
+        text = "".join(format_row(row) + "\n" for row in self.rows)
+        write_atomically(self.folder / "training_log.txt", lambda path: path.write_text(text))
+
+    def _state(self) -> dict:
+        """The full state, all tensors and plain values, so that ``weights_only`` loading reads it."""
+        options = dataclasses.asdict(self.options)
+        return {
+            "script": self.script,
+            "options": options,
+            "ranks": self.accelerator.num_processes,
+            "generator": {"colours": [list(c) for c in self.params.colours], "width": self.params.width},
+            "palette": self.palette.name if self.palette else "none",
+            "ema": self.ema.state_dict(),
+            "networks": {name: self.bare(name).state_dict() for name in self.modules},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+            "rng": {
+                "torch": torch.get_rng_state(),
+                "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            },
+            "epoch": self.epoch,
+            "step": self.step_count,
+            "elapsed": self.elapsed,
+            "best": self.best_value,
+            "log": self.rows,
+        }
+
+    def _restore(self, saved: dict) -> None:
+        """Take up a checkpoint's state; the log is cut back to it."""
+        self.ema.load_state_dict(saved["ema"])
+        for name in self.modules:
+            self.bare(name).load_state_dict(saved["networks"][name])
+            self.optimisers[name].load_state_dict(saved["optimisers"][name])
+        if saved["scaler"] and self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        torch.set_rng_state(saved["rng"]["torch"])
+        if saved["rng"]["cuda"] and len(saved["rng"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(saved["rng"]["cuda"])
+        self.epoch, self.step_count = saved["epoch"], saved["step"]
+        self.elapsed, self.best_value, self.rows = saved["elapsed"], saved["best"], saved["log"]
+        if self.main:
+            self._write_log()
+            print(f"going on after epoch {self.epoch}")
+
+
+def format_row(row: dict[str, float]) -> str:
+    """One line of training_log.txt."""
+    kinds = {"epoch": "d", "images_per_s": ".1f", "seconds": ".1f"}
+    return " ".join(f"{name}={value:{kinds.get(name, '.6f')}}" for name, value in row.items())
+
+
+def _save_png(path: Path, picture: Tensor) -> None:
+    """(3, H, W) uint8 as PNG, whole or not at all."""
+    write_atomically(path, lambda temporary: to_pil_image(picture).save(temporary, format="PNG"))
+
+
+def quiet_libraries() -> None:
+    """Warnings that say nothing to a user of these scripts."""
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.*")
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
