@@ -50,5 +50,5 @@ def declare() -> torch.library.Library | None:
     return library
 
 
-# Kept for the life of the process: the declarations go when the object goes.
-_library = declare()
+# Kept for the life of the process, a reload of this module included: the declarations go when it goes.
+_library = globals().get("_library") or declare()

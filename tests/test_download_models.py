@@ -416,7 +416,15 @@ def start(models: list[Model], folder: Path) -> subprocess.Popen:
         f"d.MODELS = {models!r}; sys.exit(d.main(['--dir', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background jobs, and so tests run as one, are deaf to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def wait_for(path: Path) -> None:
