@@ -31,7 +31,7 @@ from commandline import UserError
 
 from torchvision.models import mobilenet_v2  # isort: skip
 
-ENCODER_WEIGHTS = Path("checkpoints/mobilenet_v2-b0353104.pth")
+ENCODER_WEIGHTS = Path(__file__).resolve().parent / "checkpoints" / "mobilenet_v2-b0353104.pth"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The last MobileNetV2 block at each stride, and its channels: 2, 4, 8, 16, 32.
 TAPS = {1: 16, 3: 24, 6: 32, 13: 96, 17: 320}

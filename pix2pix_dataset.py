@@ -27,7 +27,7 @@ from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-DATASETS = Path("datasets")
+DATASETS = Path(__file__).resolve().parent / "datasets"
 DOWNLOADS = ("facades", "cityscapes", "camvid", "faces", "maps", "night2day", "edges2shoes", "edges2handbags")
 DIRECTIONS = ("AtoB", "BtoA")
 

@@ -1,0 +1,67 @@
+"""Tiny pairs in the CamVid palette, and running the real commands on them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 32
+# Few steps of a small network on tiny pictures; every test that trains starts from these.
+SMALL = ["--image-size", "32", "--batch-size", "2", "--encoder", "scratch", "--width", "64", "--workers", "0"]
+SMALL += ["--device", "cpu", "--pictures", "2"]
+COLOURS = np.array([(128, 128, 128), (128, 0, 0), (128, 64, 128)], np.uint8)  # sky, building, road
+
+
+def picture_pair(seed: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
+    """Photo and label (side, side, 3): three bands at random heights; the photo is the label, tinted, noisy."""
+    rng = np.random.default_rng(seed)
+    cuts = np.sort(rng.integers(4, side - 4, 2))
+    rows = np.digitize(np.arange(side), cuts)
+    label = np.repeat(COLOURS[rows][:, None], side, axis=1)
+    photo = np.clip(label[..., ::-1].astype(int) + rng.integers(-20, 20, label.shape), 0, 255)
+    return photo.astype(np.uint8), label
+
+
+def make_pairs(root: Path, train: int = 6, val: int = 3, side: int = SIDE) -> Path:
+    """A data set of A|B PNG files under ``root``."""
+    for split, count, first in (("train", train, 0), ("val", val, 1000)):
+        (root / split).mkdir(parents=True)
+        for k in range(count):
+            Image.fromarray(np.hstack(picture_pair(first + k, side))).save(root / split / f"{split}_{k}.png")
+    return root
+
+
+def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> subprocess.CompletedProcess:
+    """Run a script of the repository as a user would, and return what it said."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, ROOT / script, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        **options,
+    )
+
+
+def error_of(done: subprocess.CompletedProcess) -> str:
+    """The one line of a user's mistake: exit code 2, nothing like a traceback."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return lines[0]
+
+
+def log_rows(folder: Path) -> list[dict[str, str]]:
+    """training_log.txt as dicts, without what depends on the clock."""
+    rows = []
+    for line in (folder / "training_log.txt").read_text().splitlines():
+        row = dict(part.split("=") for part in line.split())
+        rows.append({k: v for k, v in row.items() if k not in ("seconds", "images_per_s")})
+    return rows

@@ -1,0 +1,137 @@
+"""The numbers: analytic answers, the void rules, agreement with torchmetrics."""
+
+import math
+
+import pytest
+import torch
+
+import torchvision_ops  # noqa: F401  (torchmetrics looks at torchvision)
+from commandline import UserError
+from metrics import (
+    CAMVID,
+    PALETTES,
+    VOID_DISTANCE,
+    SplitMeter,
+    confusion,
+    nearest_colour,
+    palette_by_name,
+    predicted_classes,
+    recognise,
+    scores,
+    truth_classes,
+)
+
+
+def paint(classes: torch.Tensor, palette=CAMVID) -> torch.Tensor:
+    """(N, H, W) class numbers -> (N, 3, H, W) uint8."""
+    return palette.colours.to(torch.uint8)[classes].permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("cityscapes", 19), ("camvid", 11), ("facades", 12), ("faces", 7)])
+def test_palettes_have_the_published_sizes_and_distinct_colours(name, classes):
+    palette = PALETTES[name]
+    assert len(palette.classes) == classes
+    assert len({tuple(c) for c in palette.colours.tolist()}) == classes + len(palette.void)
+
+
+def test_nearest_colour_is_exact():
+    colours = torch.tensor([[0.0, 0, 0], [255, 255, 255], [10, 20, 30]])
+    pixels = torch.tensor([[[[3]], [[4]], [[0]]], [[[10]], [[20]], [[33]]], [[[255]], [[250]], [[255]]]])
+    index, distance = nearest_colour(pixels, colours)
+    assert index.flatten().tolist() == [0, 2, 1]
+    assert distance.flatten().tolist() == [5, 3, 5]
+
+
+def test_perfect_prediction_scores_one():
+    labels = paint(torch.arange(11).repeat(2, 4, 1))
+    meter = SplitMeter(CAMVID)
+    meter.update(labels, labels)
+    result = meter.result()
+    assert (result["l1"], result["pixel_acc"], result["class_acc"], result["miou"]) == (0, 1, 1, 1)
+
+
+def test_known_confusion():
+    # truth: 3 x class 0, 1 x class 1; one of class 0 is taken for class 1
+    matrix = confusion(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]), 3)
+    found = scores(matrix)
+    assert found.pixel_acc == 3 / 4
+    assert found.class_acc == pytest.approx((2 / 3 + 1) / 2)
+    assert found.miou == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert math.isnan(found.iou[2])  # absent from both: not in the mean
+
+
+def test_class_only_predicted_counts_as_zero():
+    found = scores(confusion(torch.tensor([0, 0]), torch.tensor([0, 2]), 3))
+    assert found.iou[2] == 0
+    assert found.miou == pytest.approx((1 / 2 + 0) / 2)
+    assert found.class_acc == 1 / 2
+
+
+def test_void_truth_is_not_scored_and_void_is_never_predicted():
+    black = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    assert (truth_classes(black, CAMVID)[0] == -1).all()
+    assert (predicted_classes(black, CAMVID) >= 0).all()
+
+
+def test_colours_outside_the_palette_are_void_and_counted():
+    grey = CAMVID.classes["sky"][0]
+    near, far = grey + int(VOID_DISTANCE / 3**0.5) - 1, 255
+    label = torch.tensor([grey, near, far, far], dtype=torch.uint8).repeat(1, 3, 1).reshape(1, 3, 1, 4)
+    classes, outside = truth_classes(label, CAMVID)
+    assert classes.flatten().tolist() == [0, 0, -1, -1]
+    assert outside.flatten().tolist() == [False, False, True, True]
+    meter = SplitMeter(CAMVID)
+    meter.update(label, label)
+    assert meter.outside == 0.5
+
+
+def test_l1_is_on_zero_to_one():
+    meter = SplitMeter(None)
+    meter.update(torch.full((1, 3, 4, 4), 51, dtype=torch.uint8), torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+    assert meter.l1 == pytest.approx(0.2)
+
+
+def test_batches_add_up_to_the_whole_split():
+    generator = torch.Generator().manual_seed(0)
+    truth = paint(torch.randint(0, 11, (4, 16, 16), generator=generator))
+    found = paint(torch.randint(0, 11, (4, 16, 16), generator=generator))
+    whole, parts = SplitMeter(CAMVID), SplitMeter(CAMVID)
+    whole.update(found, truth)
+    for k in (slice(0, 1), slice(1, 4)):
+        parts.update(found[k], truth[k])
+    assert whole.result() == pytest.approx(parts.result())
+
+
+def test_agrees_with_torchmetrics():
+    classification = pytest.importorskip("torchmetrics.functional.classification")
+    generator = torch.Generator().manual_seed(1)
+    truth = torch.randint(-1, 11, (3, 32, 32), generator=generator)
+    found = torch.where(
+        torch.rand(truth.shape, generator=generator) < 0.6,
+        truth.clamp(min=0),
+        torch.randint(0, 11, truth.shape, generator=generator),
+    )
+    ours = scores(confusion(truth, found, 11))
+    theirs = {"preds": found, "target": truth, "num_classes": 11, "ignore_index": -1}
+    assert ours.pixel_acc == pytest.approx(
+        classification.multiclass_accuracy(**theirs, average="micro").item(), abs=1e-6
+    )
+    assert ours.class_acc == pytest.approx(
+        classification.multiclass_accuracy(**theirs, average="macro").item(), abs=1e-6
+    )
+    per_class = classification.multiclass_jaccard_index(**theirs, average="none")
+    assert ours.iou == pytest.approx(per_class.tolist(), abs=1e-6)
+    assert ours.miou == pytest.approx(per_class.mean().item(), abs=1e-6)
+
+
+def test_palette_is_recognised_by_its_colours():
+    generator = torch.Generator().manual_seed(2)
+    for palette in PALETTES.values():
+        classes = torch.randint(0, len(palette.classes), (2, 16, 16), generator=generator)
+        assert recognise(paint(classes, palette)) is palette
+    assert recognise(torch.randint(0, 256, (2, 3, 16, 16), generator=generator)) is None
+
+
+def test_unknown_palette_is_a_users_mistake():
+    with pytest.raises(UserError, match="--palette pascal is unknown; choose from .*cityscapes"):
+        palette_by_name("pascal", torch.zeros(1, 3, 2, 2))
