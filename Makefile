@@ -54,7 +54,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 # An environment without a working pip is one whose making was interrupted: the same command mends it.
 define make-environment
-@if ! $(PIP) --version >/dev/null 2>&1; then \
+@found=; if ! $(PIP) --version >/dev/null 2>&1; then \
   for python in $(or $(PYTHON),python3 python3.12 python3.11 python3.10); do \
     if "$$python" -c $(FITS) >/dev/null 2>&1; then found=$$python; break; fi; \
   done; \

@@ -100,9 +100,16 @@ def convert_mobile_stylegan(folder: Path, target: Path, metadata: dict[str, str]
         stream.write(data)
 
 
-DLIB_MODELS = Package(
+DLIB = Package(
     "face-recognition-models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
 )
+DLIB_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models"
+OPENVINO_FILES = {
+    "MappingNetwork.bin": (8_405_040, "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305"),
+    "MappingNetwork.xml": (59_865, "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b"),
+    "SynthesisNetwork.bin": (32_025_440, "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645"),
+    "SynthesisNetwork.xml": (425_183, "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd"),
+}
 FAN = "https://www.adrianbulat.com/downloads/python-fan"
 
 MODELS = [
@@ -114,47 +121,25 @@ MODELS = [
         package=Package(
             "random-face==2021.7.21.1", "e5d10e2be7df63f06123855ec591ca35dcb1d059eba47ddcb175d7d26b4019b5"
         ),
-        convert=convert_mobile_stylegan,
-        files=(File("mobile-ffhq.safetensors", 40_440_000),),
         made_from=tuple(
             File(name, size, sha256, member=f"random_face/data/{name}")
-            for name, size, sha256 in (
-                (
-                    "MappingNetwork.bin",
-                    8_405_040,
-                    "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305",
-                ),
-                (
-                    "MappingNetwork.xml",
-                    59_865,
-                    "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b",
-                ),
-                (
-                    "SynthesisNetwork.bin",
-                    32_025_440,
-                    "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
-                ),
-                (
-                    "SynthesisNetwork.xml",
-                    425_183,
-                    "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd",
-                ),
-            )
+            for name, (size, sha256) in OPENVINO_FILES.items()
         ),
+        convert=convert_mobile_stylegan,
+        files=(File("mobile-ffhq.safetensors", 40_440_000),),  # about: what was converted is not held to it
     ),
     Model(
         name="dlib-landmarks",
         purpose="68 face landmarks",
         licence="CC0; trained on 300-W: not for commercial use",
         default=True,
-        package=DLIB_MODELS,
+        package=DLIB,
         files=(
             File(
                 "shape_predictor_68_face_landmarks.dat",
                 99_693_937,
                 "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
-                member="face_recognition_models-0.3.0/face_recognition_models/models/"
-                "shape_predictor_68_face_landmarks.dat",
+                member=f"{DLIB_FOLDER}/shape_predictor_68_face_landmarks.dat",
             ),
         ),
     ),
@@ -163,14 +148,13 @@ MODELS = [
         purpose="how far an edit changes the person (128-d descriptor)",
         licence="CC0",
         default=True,
-        package=DLIB_MODELS,
+        package=DLIB,
         files=(
             File(
                 "dlib_face_recognition_resnet_model_v1.dat",
                 22_466_066,
                 "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-                member="face_recognition_models-0.3.0/face_recognition_models/models/"
-                "dlib_face_recognition_resnet_model_v1.dat",
+                member=f"{DLIB_FOLDER}/dlib_face_recognition_resnet_model_v1.dat",
             ),
         ),
     ),
@@ -615,13 +599,13 @@ def print_list(folder: Path) -> None:
     """The table: by names and sizes alone, nothing is read through."""
     rows = [("name", "size", "here", "licence", "what for")]
     for model in MODELS:
-        paths = [folder_of(model, folder) / file.name for file in model.files]
-        here = "yes" if all(path.is_file() for path in paths) else "no"
-        if here == "yes" and model.convert and safetensors_problem(paths[0]):
-            here = "broken"
-        if here == "yes" and not model.convert:
-            sizes = [(path.stat().st_size, file.size) for path, file in zip(paths, model.files, strict=True)]
-            here = "yes" if all(size == wanted or not wanted for size, wanted in sizes) else "broken"
+        here = "yes"
+        for file in model.files:
+            path = folder_of(model, folder) / file.name
+            if not path.is_file():
+                here = "no"
+            elif safetensors_problem(path) if model.convert else problem(path, replace(file, sha256=None)):
+                here = "broken" if here == "yes" else here
         size = sum(file.size for file in model.files)
         size = f"{size / 1e6:.0f} MB" if size else "?"
         rows.append((model.name + " *" * model.default, size, here, model.licence, model.purpose))
