@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from . import mobile_stylegan
+from . import mobile_stylegan, weights
 from .base import DEFAULT_PSI, Generator, ModelError
+from .stylegan2 import fast_dtype
 
 __all__ = [
     "CHECKPOINTS",
@@ -25,8 +26,13 @@ DEFAULT_MODEL = "mobile-ffhq"
 
 
 def models() -> dict[str, Path]:
-    """Names that `load_generator` knows, with the file that each is read from (there or not)."""
-    return {DEFAULT_MODEL: CHECKPOINTS / f"{DEFAULT_MODEL}.safetensors"}
+    """Names that `load_generator` knows, with the file that each is read from.
+
+    The default model is listed whether its file is there or not, and besides it every StyleGAN2 file in
+    checkpoints/, recognised by its content and named like the file without its ending.
+    """
+    default = {DEFAULT_MODEL: CHECKPOINTS / f"{DEFAULT_MODEL}.safetensors"}
+    return default | {k: v for k, v in weights.find_models(CHECKPOINTS).items() if k not in default}
 
 
 def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu") -> Generator:
@@ -35,13 +41,20 @@ def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu"
     Raises ModelError for an unknown name, a file that is not there and a file that is broken.
     """
     known = models()
-    if name not in known:
-        raise ModelError(f"unknown model {name!r}; known: {', '.join(known)}")
-    path = known[name]
-    if not path.is_file():
-        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {name}")
+    path = known.get(name) or weights.find_file(CHECKPOINTS, name)  # the latter says what is wrong with it
+    if path is None:
+        raise ModelError(
+            f"no model {name!r} in {CHECKPOINTS}; there: {', '.join(known)}; what can be fetched: "
+            "python download_models.py --list"
+        )
     if torch.device(device).type == "cpu":
         keep_freed_memory()
+    if name != DEFAULT_MODEL:
+        model = weights.load(path, name, device)
+        model.feature_dtype = fast_dtype(device)
+        return model
+    if not path.is_file():
+        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {name}")
     try:
         return mobile_stylegan.load(path, device)
     except (OSError, RuntimeError, SafetensorError) as error:

@@ -19,6 +19,7 @@ All constant factors of the training (equalised learning rates, activation gains
 folded into the weights when a file is read (weights.py).
 """
 
+import re
 from dataclasses import asdict, dataclass
 
 import torch
@@ -336,12 +337,7 @@ def random_generator(config: Config, seed: int = 0, name: str = "random") -> Sty
         tensor.normal_(generator=random)
         if key.endswith(".noise"):
             tensor.mul_(0.1)
-        elif (
-            key.endswith("modulation.weight")
-            or key.startswith("mapping.")
-            or "to_rgb.weight" in key
-            or "skip.weight" in key
-        ):
+        elif key.startswith("mapping.") or re.search(r"(modulation|to_rgb|skip)\.weight$", key):
             tensor.div_(tensor.shape[1] ** 0.5)
     model.mean_w.copy_(mean_w(model))
     return model.eval()
