@@ -18,7 +18,10 @@ import json
 import math
 import os
 import random
+import re
 import shutil
+import socket
+import subprocess
 import sys
 import time
 import warnings
@@ -26,6 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
@@ -132,6 +136,46 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float) -> Tensor:
     return weight[nearest_colour(cells, colours)[0].flatten()].float()
 
 
+def start_cpu_ranks() -> None:
+    """Make ``accelerate launch --cpu --num_processes N`` start N processes, as it does with GPUs.
+
+    Without MPI accelerate starts one and says nothing (huggingface/accelerate, issue 2741): it sets the
+    address where ranks would meet, but no ranks. Seeing that, this process starts them, waits, and exits
+    with their code. In every other case it returns at once.
+    """
+    if os.environ.get("ACCELERATE_USE_CPU") != "True" or "MASTER_ADDR" not in os.environ:
+        return
+    if {"LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} & os.environ.keys():
+        return
+    launcher = " ".join(psutil.Process().parent().cmdline())  # N is handed down nowhere else
+    found = re.search(r"--num[_-]processes[ =](\d+)", launcher)
+    if not found or int(found[1]) < 2:
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {
+            "MASTER_PORT": str(free.getsockname()[1]),
+            "WORLD_SIZE": found[1],
+            "LOCAL_WORLD_SIZE": found[1],
+        }
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, *sys.argv], env=os.environ | meeting | {"RANK": str(k), "LOCAL_RANK": str(k)}
+        )
+        for k in range(int(found[1]))
+    ]
+    try:
+        while any(rank.poll() is None for rank in ranks) and not any(rank.returncode for rank in ranks):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        pass  # the terminal has told the ranks as well
+    failed = next((rank.returncode for rank in ranks if rank.returncode), 0)
+    for rank in ranks:
+        if failed:
+            rank.terminate()  # it would wait for one that is gone
+    sys.exit(failed or max(rank.wait() for rank in ranks))
+
+
 def _accelerator(options: TrainOptions) -> Accelerator:
     """Device, precision and processes. Raises UserError for a device or precision that is not there."""
     on_cpu = choose_device(options.device).type == "cpu"
@@ -156,6 +200,7 @@ class Training:
             raise UserError("--crop must be more than 0 and at most 1")
         if options.width < 64 or options.width % 64:
             raise UserError("--width must be a multiple of 64")
+        start_cpu_ranks()
         self.options, self.script = options, script
         root = resolve(options.dataset)
         self.accelerator = _accelerator(options)
@@ -232,6 +277,9 @@ class Training:
             return None
         if not (self.folder / "config.json").exists():
             raise UserError(f"{self.folder} holds no run to resume; leave --resume out to start it")
+        if self.accelerator.is_main_process:
+            for left in self.folder.rglob(".*.tmp"):  # what a kill in mid-write left behind
+                left.unlink()
         if not self.last.exists():
             return None  # killed before its first checkpoint: the same run from the start
         try:

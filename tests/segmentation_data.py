@@ -17,7 +17,7 @@ COLOURS = np.array([(128, 128, 128), (128, 0, 0), (128, 64, 128)], np.uint8)  # 
 
 
 def picture_pair(seed: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
-    """Photo and label (side, side, 3): three bands at random heights; the photo is the label, tinted, noisy."""
+    """Photo and label (side, side, 3): three bands at random heights in both, other colours."""
     rng = np.random.default_rng(seed)
     cuts = np.sort(rng.integers(4, side - 4, 2))
     rows = np.digitize(np.arange(side), cuts)

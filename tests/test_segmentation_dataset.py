@@ -51,7 +51,7 @@ def test_two_files_of_different_sizes_are_named(tmp_path):
     for side, size in (("A", 32), ("B", 30)):
         (tmp_path / "train" / side).mkdir(parents=True)
         Image.new("RGB", (size, 32)).save(tmp_path / "train" / side / "x.png")
-    with pytest.raises(UserError, match="A/x.png is 32 x 32 but .*B/x.png is 30 x 32"):
+    with pytest.raises(UserError, match=r"A/x.png is 32 x 32 but .*B/x.png is 30 x 32"):
         PairDataset(tmp_path, "train")
 
 
@@ -59,22 +59,22 @@ def test_two_files_of_different_sizes_are_named(tmp_path):
 def test_odd_width_is_named(tmp_path, cache_mb):
     make_pairs(tmp_path)
     Image.new("RGB", (65, 32)).save(tmp_path / "train" / "odd.png")
-    with pytest.raises(UserError, match="odd.png is 65 pixels wide"):
+    with pytest.raises(UserError, match=r"odd.png is 65 pixels wide"):
         PairDataset(tmp_path, "train", cache_mb=cache_mb)
 
 
 def test_empty_and_missing_splits(tmp_path):
-    with pytest.raises(UserError, match="holds no pictures; expected A|B files"):
+    with pytest.raises(UserError, match=r"holds no pictures; expected A|B files"):
         find_pairs(tmp_path, "train")
     (tmp_path / "train").mkdir()
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match=r"holds no pictures"):
         find_pairs(tmp_path, "train")
 
 
 def test_missing_set_says_the_download_command(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="bash download_dataset.sh night2day"):
+    with pytest.raises(UserError, match=r"bash download_dataset.sh night2day"):
         resolve("datasets/night2day")
-    with pytest.raises(UserError, match="download_dataset.sh NAME.*facades"):
+    with pytest.raises(UserError, match=r"download_dataset.sh NAME.*facades"):
         resolve("nowhere/at_all")
 
 
@@ -113,10 +113,10 @@ def test_kinds_of_pictures(tmp_path):
     assert (np.asarray(read_picture(tmp_path / "opaque.png")) == grey[..., None]).all()
     rgba[0, 0, 3] = 0
     Image.fromarray(rgba).save(tmp_path / "clear.png")
-    with pytest.raises(UserError, match="clear.png is partly transparent"):
+    with pytest.raises(UserError, match=r"clear.png is partly transparent"):
         read_picture(tmp_path / "clear.png")
     Image.new("CMYK", (8, 8)).save(tmp_path / "print.jpg")
-    with pytest.raises(UserError, match="print.jpg is a CMYK picture"):
+    with pytest.raises(UserError, match=r"print.jpg is a CMYK picture"):
         read_picture(tmp_path / "print.jpg")
 
 
@@ -132,7 +132,9 @@ def test_labels_are_scaled_by_nearest_neighbour(tmp_path):
 def test_augmentation_moves_photo_and_label_together(tmp_path):
     """A photo equal to its label stays so through crop and flip; colour jitter changes the photo alone."""
     (tmp_path / "train").mkdir()
-    blocks = np.kron(np.random.default_rng(0).integers(0, 256, (8, 8, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    blocks = np.kron(np.random.default_rng(0).integers(0, 256, (8, 8, 3)), np.ones((16, 16, 1))).astype(
+        np.uint8
+    )
     Image.fromarray(np.hstack([blocks, blocks])).save(tmp_path / "train" / "same.png")
     data = PairDataset(tmp_path, "train", size=128, augment=Augment(128, crop=0.3, jitter=0.0))
     differences = []

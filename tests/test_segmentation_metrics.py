@@ -27,7 +27,9 @@ def paint(classes: torch.Tensor, palette=CAMVID) -> torch.Tensor:
     return palette.colours.to(torch.uint8)[classes].permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize(("name", "classes"), [("cityscapes", 19), ("camvid", 11), ("facades", 12), ("faces", 7)])
+@pytest.mark.parametrize(
+    ("name", "classes"), [("cityscapes", 19), ("camvid", 11), ("facades", 12), ("faces", 7)]
+)
 def test_palettes_have_the_published_sizes_and_distinct_colours(name, classes):
     palette = PALETTES[name]
     assert len(palette.classes) == classes
@@ -133,5 +135,5 @@ def test_palette_is_recognised_by_its_colours():
 
 
 def test_unknown_palette_is_a_users_mistake():
-    with pytest.raises(UserError, match="--palette pascal is unknown; choose from .*cityscapes"):
+    with pytest.raises(UserError, match=r"--palette pascal is unknown; choose from .*cityscapes"):
         palette_by_name("pascal", torch.zeros(1, 3, 2, 2))

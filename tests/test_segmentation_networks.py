@@ -62,7 +62,7 @@ def test_missing_or_wrong_encoder_weights_say_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"python download_models.py mobilenet_v2.*--encoder scratch"):
         folded_mobilenet(tmp_path / "none.pth")
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(UserError, match="python download_models.py mobilenet_v2"):
+    with pytest.raises(UserError, match=r"python download_models.py mobilenet_v2"):
         folded_mobilenet(tmp_path / "broken.pth")
 
 
@@ -111,7 +111,7 @@ def test_receptive_field_is_what_it_says(field):
 
 
 def test_unknown_receptive_field_is_refused():
-    with pytest.raises(ValueError, match="got 34"):
+    with pytest.raises(ValueError, match=r"got 34"):
         PatchDiscriminator(34)
 
 

@@ -1,0 +1,97 @@
+"""predict.py on a freshly trained checkpoint: any size, deterministic, names, bad input."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from segmentation_data import SMALL, command, error_of, log_rows, make_pairs, picture_pair
+
+from commandline import UserError
+from predict import inputs, load, paint
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    return make_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(pairs, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "l1"
+    done = command("--dataset", pairs, "--output", folder, *SMALL, "--epochs", 6, "--ema", 0.5)
+    assert done.returncode == 0, done.stderr
+    return folder / "checkpoints" / "last.pt"
+
+
+def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path):
+    done = command(
+        *("--checkpoint", checkpoint, "--input", pairs / "val", "--pairs", "--score"),
+        *("--output", tmp_path, "--device", "cpu"),
+        script="predict.py",
+    )
+    assert done.returncode == 0, done.stderr
+    found, logged = json.loads(done.stdout), log_rows(checkpoint.parents[1])[-1]
+    for key in ("l1", "pixel_acc", "class_acc", "miou"):
+        assert found[key] == pytest.approx(float(logged[f"val_{key}"]), abs=1e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"val_{k}.png" for k in range(3)]
+
+
+def test_photos_of_any_size_come_out_at_their_size_and_the_same_every_time(checkpoint, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, size in (("a.jpg", (33, 70)), ("b.png", (32, 32)), ("c.webp", (101, 40))):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)).save(
+            photos / name
+        )
+    for out in ("one", "two"):
+        done = command(
+            *("--checkpoint", checkpoint, "--input", photos, "--output", tmp_path / out, "--device", "cpu"),
+            script="predict.py",
+        )
+        assert done.returncode == 0, done.stderr
+    for name, size in (("a", (33, 70)), ("b", (32, 32)), ("c", (101, 40))):
+        first = tmp_path / "one" / f"{name}.png"
+        assert Image.open(first).size == size
+        assert first.read_bytes() == (tmp_path / "two" / f"{name}.png").read_bytes()
+    alone = command(
+        *("--checkpoint", checkpoint, "--input", photos / "b.png", "--output", tmp_path / "alone"),
+        *("--device", "cpu"),
+        script="predict.py",
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert (tmp_path / "alone" / "b.png").read_bytes() == (tmp_path / "one" / "b.png").read_bytes()
+
+
+def test_it_is_the_average_that_paints_in_eval_mode(checkpoint):
+    generator, found = load(checkpoint, torch.device("cpu"))
+    saved = torch.load(checkpoint, weights_only=True)
+    assert not generator.training
+    assert found["palette"] == "camvid"
+    assert all(torch.equal(value, saved["ema"][name]) for name, value in generator.state_dict().items())
+    assert any(not torch.equal(v, saved["networks"]["generator"][k]) for k, v in saved["ema"].items())
+
+
+def test_image_size_scales_and_scales_back(checkpoint):
+    generator, _ = load(checkpoint, torch.device("cpu"))
+    photo = picture_pair(9, side=96)[0]
+    assert paint(generator, photo, image_size=32).shape == (96, 96, 3)
+
+
+def test_bad_input(checkpoint, tmp_path):
+    assert "--checkpoint is needed" in error_of(command(script="predict.py"))
+    with pytest.raises(UserError, match=r"there is no checkpoint"):
+        load(tmp_path / "none.pt", torch.device("cpu"))
+    (tmp_path / "half.pt").write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"half.pt is no checkpoint of train_l1.py"):
+        load(tmp_path / "half.pt", torch.device("cpu"))
+    with pytest.raises(UserError, match=r"neither a picture nor a folder"):
+        inputs(tmp_path / "nothing", tmp_path)
+    for name in ("x.png", "x.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    with pytest.raises(UserError, match=r"would both write"):
+        inputs(tmp_path, tmp_path / "out")
+    with pytest.raises(UserError, match=r"would overwrite the photo"):
+        inputs(tmp_path / "x.png", tmp_path)
