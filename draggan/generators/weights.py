@@ -63,7 +63,7 @@ def find_models(folder: Path) -> dict[str, Path]:
     for path in sorted(paths, key=lambda p: p.name.endswith(CONVERTED)):
         is_copy = path.name.endswith(CONVERTED)
         name = Path(path.name.removesuffix(CONVERTED)).stem
-        if is_copy and path.with_name(path.name.removesuffix(CONVERTED)) in found.values():
+        if is_copy and path.with_name(path.name.removesuffix(CONVERTED)).exists():
             continue
         if recognise(path):
             found[path.name if name in found else name] = path
@@ -362,7 +362,7 @@ def _from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, 
                 arrays[f"{prefix}/{name}".lstrip("/")] = array.state
 
     def numbers(name: str) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(arrays[name]).copy())
+        return torch.from_numpy(np.array(arrays[name], order="C"))
 
     weights = Weights(lambda n: a.shape if (a := arrays.get(n)) is not None else None, numbers, size)
     if "synthesis/4x4/Const/const" not in weights:
@@ -544,7 +544,7 @@ def read_ours(path: Path) -> tuple[Config, State]:
         for key, tensor in wanted.items():
             if (met := file.get_slice(key).get_shape()) != [*tensor.shape]:
                 raise Refused(f"{key} has the shape {tuple(met)} instead of {tuple(tensor.shape)}")
-        return config, {key: file.get_tensor(key).float() for key in wanted}
+        return config, {key: file.get_tensor(key).to(torch.float32, copy=True) for key in wanted}
 
 
 def write_ours(path: Path, config: Config, state: State, source: Path | None = None) -> None:

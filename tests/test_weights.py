@@ -1,0 +1,589 @@
+"""Reading StyleGAN2 files: every format gives the same images, and no file runs code or eats the memory.
+
+The hostile files are real: loaded with pickle.load or torch.load without weights_only, they do what they say.
+"""
+
+import argparse
+import builtins
+import collections
+import io
+import json
+import os
+import pickle
+import pickletools
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import draggan.generators as generators
+from draggan.generators import ModelError, load_generator, models, weights
+from draggan.generators.plain_pickle import LEGACY_MAGIC, Machine, Refused, outline
+from draggan.generators.stylegan2 import FILTER, Config, StyleGAN2, random_generator
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = Path(__file__).parent / "fixtures" / "stylegan2_tiny.pkl"
+REFERENCE = TINY.with_name("stylegan2_tiny_reference.npz")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty checkpoints folder."""
+    monkeypatch.setattr(generators, "CHECKPOINTS", tmp_path)
+    return tmp_path
+
+
+def load_file(path: Path) -> StyleGAN2:
+    return weights.load(path, path.stem)
+
+
+def images(model: StyleGAN2) -> torch.Tensor:
+    with torch.no_grad():
+        return model.image(torch.cat([model.seed_styles(seed) for seed in range(2)]))
+
+
+# --- files of other programs, made from our weights -------------------------------------------------------
+
+
+def rosinality(model: StyleGAN2) -> dict:
+    """The state dict that rosinality's Generator would have with these weights."""
+    ours, theirs = model.state_dict(), {}
+    w_dim = model.w_dim
+
+    def modulation(name: str, path: str):
+        theirs[f"{path}.modulation.weight"] = ours[f"{name}.modulation.weight"] * w_dim**0.5
+        theirs[f"{path}.modulation.bias"] = ours[f"{name}.modulation.bias"]
+
+    def layer(name: str, path: str, index: int, up: bool):
+        weight = ours[f"{name}.weight"].transpose(0, 1) if up else ours[f"{name}.weight"]
+        theirs[f"{path}.conv.weight"] = weight[None] * (9 * weight.shape[1]) ** 0.5
+        modulation(name, f"{path}.conv")
+        theirs[f"{path}.noise.weight"] = torch.tensor([0.5])
+        theirs[f"noises.noise_{index}"] = ours[f"{name}.noise"] * 2
+        theirs[f"{path}.activate.bias"] = ours[f"{name}.bias"]
+        if up:
+            taps = torch.tensor(FILTER)
+            theirs[f"{path}.conv.blur.kernel"] = torch.outer(taps, taps) / 16
+
+    for i in range(len(model.mapping)):
+        weight = ours[f"mapping.{i}.weight"]
+        theirs[f"style.{i + 1}.weight"] = weight * weight.shape[1] ** 0.5 / 0.01
+        theirs[f"style.{i + 1}.bias"] = ours[f"mapping.{i}.bias"] / 0.01
+    theirs["input.input"] = ours["constant"]
+    for i in range(len(model.blocks)):
+        if i:
+            layer(f"blocks.{i}.conv0", f"convs.{2 * i - 2}", 2 * i - 1, up=True)
+        layer(f"blocks.{i}.conv1", f"convs.{2 * i - 1}" if i else "conv1", 2 * i, up=False)
+        rgb = f"to_rgbs.{i - 1}" if i else "to_rgb1"
+        weight = ours[f"blocks.{i}.to_rgb.weight"]
+        theirs[f"{rgb}.conv.weight"] = weight[None] * weight.shape[1] ** 0.5
+        modulation(f"blocks.{i}.to_rgb", f"{rgb}.conv")
+        theirs[f"{rgb}.bias"] = ours[f"blocks.{i}.to_rgb.bias"].reshape(1, 3, 1, 1)
+    return theirs
+
+
+class Named:
+    """Pickles as a class or function of any name, and with any arguments: what an attacker writes."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.parts = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.parts
+
+
+def stub(monkeypatch, module: str, name: str, value):
+    """Make ``module.name`` importable while a file is written."""
+    parts = module.split(".")
+    for i in range(len(parts)):
+        path = ".".join(parts[: i + 1])
+        if path not in sys.modules:
+            monkeypatch.setitem(sys.modules, path, type(sys)(path))
+    value.__module__, value.__qualname__, value.__name__ = module, name, name
+    monkeypatch.setattr(sys.modules[module], name, value, raising=False)
+    return value
+
+
+def tensorflow(model: StyleGAN2, monkeypatch) -> bytes:
+    """A pickle as NVIDIA's first release wrote them: three networks of NumPy arrays."""
+
+    class Network:
+        pass
+
+    stub(monkeypatch, "dnnlib.tflib.network", "Network", Network)
+    ours, mapping, synthesis = model.state_dict(), {}, {}
+
+    def put(name: str, path: str, up: bool = False):
+        weight = ours[f"{name}.weight"]
+        weight = weight.permute(2, 3, 0, 1).flip(0, 1) if up else weight.permute(2, 3, 1, 0)
+        if path.endswith("ToRGB"):
+            weight = weight * weight.shape[2] ** 0.5
+        synthesis[f"{path}/weight"] = weight
+        synthesis[f"{path}/mod_weight"] = ours[f"{name}.modulation.weight"].T * model.w_dim**0.5
+        synthesis[f"{path}/mod_bias"] = ours[f"{name}.modulation.bias"] - 1
+        synthesis[f"{path}/bias"] = ours[f"{name}.bias"]
+
+    for i in range(len(model.mapping)):
+        weight = ours[f"mapping.{i}.weight"]
+        mapping[f"Dense{i}/weight"] = weight.T * weight.shape[1] ** 0.5 / 0.01
+        mapping[f"Dense{i}/bias"] = ours[f"mapping.{i}.bias"] / 0.01
+    synthesis["4x4/Const/const"] = ours["constant"]
+    for i in range(len(model.blocks)):
+        path = f"{4 << i}x{4 << i}"
+        for conv, name, noise in (
+            ("conv0", "Conv0_up", 2 * i - 1),
+            ("conv1", "Conv1" if i else "Conv", 2 * i),
+        ):
+            if i or conv == "conv1":
+                put(f"blocks.{i}.{conv}", f"{path}/{name}", up=conv == "conv0")
+                synthesis[f"noise{noise}"] = ours[f"blocks.{i}.{conv}.noise"]
+                synthesis[f"{path}/{name}/noise_strength"] = torch.tensor(1.0)
+        put(f"blocks.{i}.to_rgb", f"{path}/ToRGB")
+
+    def network(variables: dict, **components):
+        made = Network()
+        arrays = [(key, np.array(value.numpy(), order="C")) for key, value in variables.items()]
+        made.__dict__.update(version=4, static_kwargs={"architecture": "skip"}, variables=arrays)
+        made.__dict__["components"] = components
+        return made
+
+    parts = {"mapping": network(mapping), "synthesis": network(synthesis)}
+    averaged = network({"dlatent_avg": ours["mean_w"]}, **parts)
+    return pickle.dumps((None, None, averaged), protocol=3).replace(b"numpy._core", b"numpy.core")
+
+
+def test_tiny_pickle_matches_the_reference():
+    reference, model = np.load(REFERENCE), weights.build(*weights.read(TINY), "tiny")
+    assert (model.resolution, model.num_rows, model.z_dim, model.w_dim) == (64, 10, 64, 64)
+    with torch.no_grad():
+        styles = model.styles(model.truncate(model.map(torch.from_numpy(reference["z"])), 0.7))
+        np.testing.assert_allclose(styles, reference["ws"], atol=1e-3)
+        np.testing.assert_allclose(model.image(styles), reference["img"], atol=1e-3)
+        for size in (4, 8, 16, 32, 64):
+            np.testing.assert_allclose(
+                model.features(styles[:2], size), reference[f"feature_{size}"], atol=1e-3
+            )
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("bare", [True, False])
+def test_rosinality_round_trip(tmp_path, zipped, bare):
+    config = Config(resolution=32, channels=(24, 24, 16, 8), mapping=(32, 40, 24))
+    model = random_generator(config)
+    content = rosinality(model) | ({"latent_avg": model.mean_w} if bare else {})
+    if not bare:  # as train.py writes it: the averaged generator among much else
+        other = collections.OrderedDict(weight=torch.zeros(3))
+        content = {
+            "g": other,
+            "g_ema": content,
+            "args": argparse.Namespace(size=32, path="x"),
+            "ada_aug_p": 0.2,
+        }
+        content["latent_avg"] = model.mean_w
+    path = tmp_path / "someone's model.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    assert weights.recognise(path)
+    loaded = load_file(path)
+    assert loaded.config == config
+    torch.testing.assert_close(images(loaded), images(model), atol=2e-5, rtol=1e-4)
+
+
+def test_rosinality_without_a_mean_computes_it(tmp_path):
+    model = random_generator(Config(resolution=8, channels=(8, 8), mapping=(8, 8)))
+    torch.save({"g_ema": rosinality(model)}, path := tmp_path / "a.pt")
+    torch.testing.assert_close(load_file(path).mean_w, model.mean_w, atol=1e-5, rtol=1e-4)
+
+
+def test_tensorflow_pickle(tmp_path, monkeypatch):
+    model = random_generator(Config(resolution=16, channels=(12, 12, 8), mapping=(16, 16, 16)))
+    (path := tmp_path / "old-ffhq.pkl").write_bytes(tensorflow(model, monkeypatch))
+    monkeypatch.undo()
+    assert weights.recognise(path)
+    loaded = load_file(path)
+    assert loaded.is_face
+    torch.testing.assert_close(images(loaded), images(model), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+def test_our_own_file_round_trip(tmp_path, architecture):
+    config = Config(16, (8, 8, 4), (8, 8), architecture, clamp=4.0, half_width=True, is_face=True)
+    model = random_generator(config)
+    weights.write_ours(path := tmp_path / "x.safetensors", config, model.state_dict())
+    assert weights.recognise(path)
+    loaded = load_file(path)
+    assert loaded.config == config
+    torch.testing.assert_close(images(loaded), images(model))
+    assert not list(tmp_path.glob("*.part"))
+
+
+# --- the folder -------------------------------------------------------------------------------------------
+
+
+def test_models_are_found_by_content(folder):
+    model = random_generator(Config(resolution=8, channels=(8, 8), mapping=(8, 8)))
+    (folder / "lions.pkl").write_bytes(TINY.read_bytes())
+    (folder / "no ending").write_bytes(TINY.read_bytes())
+    torch.save({"g_ema": rosinality(model)}, folder / "dogs.pt")
+    torch.save({"features.0.weight": torch.zeros(3)}, folder / "mobilenet_v2.pth")
+    torch.save(torch.zeros(3), folder / "tensor.pt", _use_new_zipfile_serialization=False)
+    save_file({"x": torch.zeros(3)}, folder / "other.safetensors")
+    (folder / "shape.dat").write_bytes(os.urandom(1000))
+    (folder / "lions2.pkl.part").write_bytes(TINY.read_bytes())
+    (folder / "empty.pkl").touch()
+    (folder / "a folder.pkl").mkdir()
+    (folder / "README.md").write_text("hello")
+    assert set(models()) == {"mobile-ffhq", "lions", "dogs", "no ending"}
+    assert models()["lions"] == folder / "lions.pkl"
+
+
+def test_second_start_reads_the_copy(folder, monkeypatch):
+    (folder / "lions.pkl").write_bytes(TINY.read_bytes())
+    first = images(load_generator("lions"))
+    copy = folder / "lions.pkl.stylegan2.safetensors"
+    assert copy.is_file()
+    assert set(models()) == {"mobile-ffhq", "lions"}
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "read", None)  # not called again
+        assert torch.equal(images(load_generator("lions")), first)
+
+    (folder / "lions.pkl").write_bytes(
+        b"\x80\x04something else."
+    )  # changed: the copy no longer stands for it
+    with pytest.raises(ModelError):
+        load_generator("lions")
+    (folder / "lions.pkl").unlink()  # gone: it does
+    assert set(models()) == {"mobile-ffhq", "lions"}
+    assert torch.equal(images(load_generator("lions")), first)
+
+
+def test_broken_copy_is_made_again(folder):
+    (folder / "lions.pkl").write_bytes(TINY.read_bytes())
+    load_generator("lions")
+    copy = folder / "lions.pkl.stylegan2.safetensors"
+    size = copy.stat().st_size
+    copy.write_bytes(copy.read_bytes()[: size // 2])
+    load_generator("lions")
+    assert copy.stat().st_size == size
+
+
+def test_names_tell_faces(folder):
+    for name in ("ffhq-512", "stylegan2-celebahq-256x256", "metfaces", "my face", "human_faces"):
+        assert weights.FACES.search(name), name
+    for name in ("afhqcat", "lions", "stylegan_human_v2", "typeface", "surfaces", "car-config-f"):
+        assert not weights.FACES.search(name), name
+
+
+# --- hostile files ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """A path that no test may bring into being."""
+    path = tmp_path / "executed"
+    yield path
+    assert not path.exists(), "code in a file was executed"
+
+
+def refused(path: Path, *words: str) -> str:
+    """The one line that the file ends in."""
+    with pytest.raises(ModelError) as caught:
+        load_file(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    assert str(path) in message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def in_generator(payload) -> dict:
+    """The payload where a network pickle has its weights."""
+    return {"training_set_kwargs": None, "G": None, "D": None, "G_ema": payload, "augment_pipe": None}
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 3, 4, 5])
+def test_system_call_is_refused(tmp_path, trap, protocol):
+    payload = Named(os.system, f"touch {trap}")
+    (path := tmp_path / "evil.pkl").write_bytes(pickle.dumps(in_generator(payload), protocol))
+    message = refused(path)
+    if protocol >= 2:  # older ones begin unlike any model
+        assert "posix.system" in message
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: Named(builtins.eval, f"open({str(t)!r}, 'w')"),
+        lambda t: Named(builtins.exec, f"open({str(t)!r}, 'w')"),
+        lambda t: Named(builtins.open, str(t), "w"),
+        lambda t: Named(subprocess.Popen, ["touch", str(t)]),
+        lambda t: Named(builtins.getattr, 1, "real"),
+        lambda t: Named(torch.load, str(t)),
+        lambda t: Named(collections.OrderedDict, [Named(builtins.eval, f"open({str(t)!r}, 'w')")]),
+    ],
+)
+def test_other_functions_are_refused_by_name(tmp_path, trap, make):
+    (path := tmp_path / "evil.pkl").write_bytes(pickle.dumps(in_generator(make(trap)), 4))
+    refused(path, "the file asks for", "which no StyleGAN2 model needs")
+
+
+def test_dotted_names_do_not_reach_further(tmp_path, trap):
+    """`STACK_GLOBAL` follows dots: collections.OrderedDict.__init__.__globals__ and the like."""
+    for module, name in (
+        ("collections", "OrderedDict.fromkeys"),
+        ("numpy", "dtype.__class__"),
+        ("torch", "os"),
+    ):
+        code = (
+            b"\x80\x04" + b"".join(b"\x8c" + bytes([len(s)]) + s.encode() for s in (module, name)) + b"\x93."
+        )
+        (path := tmp_path / "evil.pkl").write_bytes(code)
+        refused(path, f"{module}.{name}")
+
+
+def without_frames(data: bytes) -> bytes:
+    """The same pickle without the announced lengths of its parts, so that something can be put in."""
+    starts = [(code.name, start) for code, _, start in pickletools.genops(data)]
+    ends = [start for _, start in starts[1:]] + [len(data)]
+    parts = zip(starts, ends, strict=True)
+    return b"".join(data[start:end] for (name, start), end in parts if name != "FRAME")
+
+
+def test_embedded_source_is_not_executed(tmp_path, trap):
+    """NVIDIA's files carry Python source in `module_src`; here it is hostile, and the model still loads."""
+    source = f"open({str(trap)!r}, 'w').close()\n".encode() * 3
+    key = b"\x8c\nmodule_src\x94"
+    empty, filled = key + b"\x8c\x00\x94", key + b"X" + struct.pack("<I", len(source)) + source + b"\x94"
+    data = without_frames(TINY.read_bytes())
+    assert empty in data
+    (path := tmp_path / "with-source.pkl").write_bytes(data.replace(empty, filled))
+    torch.testing.assert_close(images(load_file(path)), images(load_file(copy_tiny(tmp_path))))
+
+
+def copy_tiny(folder: Path) -> Path:
+    (path := folder / "tiny.pkl").write_bytes(TINY.read_bytes())
+    return path
+
+
+def storage_bytes(count: int, numbers: bytes, kind: str = "FloatStorage") -> bytes:
+    """What torch.save writes for a storage, with any claim."""
+    out = io.BytesIO()
+    for value in (LEGACY_MAGIC, 1001, {"little_endian": True}):
+        pickle.dump(value, out, protocol=2)
+    key = b"X\x01\x00\x00\x000"
+    size = b"\x8a\x08" + struct.pack("<q", count)
+    out.write(b"\x80\x02(X\x07\x00\x00\x00storagectorch\n" + kind.encode() + b"\n" + key)
+    out.write(b"X\x03\x00\x00\x00cpu" + size + b"NtQ.")
+    pickle.dump(["0"], out, protocol=2)
+    out.write(struct.pack("<q", count) + numbers)
+    return out.getvalue()
+
+
+def test_hostile_bytes_inside_a_storage(tmp_path, trap):
+    """A storage is a file of its own inside the file: the same payload one level deeper."""
+    evil = io.BytesIO()
+    for value in (LEGACY_MAGIC, 1001, {}, Named(os.system, f"touch {trap}"), ["0"]):
+        pickle.dump(value, evil, protocol=2)
+    inner = Named(torch.storage._load_from_bytes, evil.getvalue())
+    (path := tmp_path / "evil.pkl").write_bytes(pickle.dumps(in_generator(inner), 4))
+    refused(path, "posix.system")
+    # and a storage within a storage, which would multiply the memory with every level
+    nested = Named(torch.storage._load_from_bytes, storage_bytes(1, b"1234"))
+    for value in (nested, Named(torch._utils._rebuild_parameter, 1)):
+        evil = io.BytesIO()
+        for part in (LEGACY_MAGIC, 1001, {}, value, ["0"]):
+            pickle.dump(part, evil, protocol=2)
+        outer = Named(torch.storage._load_from_bytes, evil.getvalue())
+        path.write_bytes(pickle.dumps(in_generator(outer), 4))
+        refused(path, "which no StyleGAN2 model needs")
+
+
+def test_claim_of_ten_gigabytes(tmp_path):
+    tensor = Named(
+        torch._utils._rebuild_tensor_v2,
+        Named(torch.storage._load_from_bytes, storage_bytes(2_500_000_000, b"1234" * 4)),
+        0,
+        (2_500_000_000,),
+        (1,),
+        False,
+        collections.OrderedDict(),
+    )
+    (path := tmp_path / "huge.pkl").write_bytes(pickle.dumps(in_generator(tensor), 4))
+    refused(path, "10,000,000,000 bytes", "16 follow")
+
+
+def test_tensor_larger_than_its_storage(tmp_path):
+    storage = Named(torch.storage._load_from_bytes, storage_bytes(4, b"1234" * 4))
+    for shape, stride, offset in (
+        ((10**9,), (0,), 0),
+        ((5,), (1,), 0),
+        ((2,), (9,), 0),
+        ((1,), (1,), 4),
+        ((-1,), (1,), 0),
+    ):
+        tensor = Named(torch._utils._rebuild_tensor_v2, storage, offset, shape, stride, False, {})
+        (path := tmp_path / "wide.pkl").write_bytes(pickle.dumps(in_generator(tensor), 4))
+        refused(path, "a tensor")
+
+
+def test_zip_bomb(tmp_path):
+    """A checkpoint with a packed record of zeros, and one whose directory claims four gigabytes."""
+    torch.save(
+        {"g_ema": rosinality(random_generator(Config(8, (8, 8), (8, 8))))}, good := tmp_path / "good.pt"
+    )
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(packed := tmp_path / "packed.pt", "w") as target:
+        for name in source.namelist():
+            bomb = name.endswith("/data/0")
+            data = bytes(64 << 20) if bomb else source.read(name)
+            target.writestr(name, data, zipfile.ZIP_DEFLATED if bomb else zipfile.ZIP_STORED)
+    assert packed.stat().st_size < 1 << 20
+    refused(packed, "packed members that claim")
+    content = bytearray(good.read_bytes())
+    at = content.rfind(b"PK\x01\x02")  # the last entry of the directory: its sizes
+    content[at + 24 : at + 28] = struct.pack("<I", 4_000_000_000)
+    (claims := tmp_path / "claims.pt").write_bytes(content)
+    refused(claims, "packed members that claim")
+
+
+def test_checkpoint_claims_more_than_it_stores(tmp_path):
+    state = rosinality(random_generator(Config(8, (8, 8), (8, 8))))
+    torch.save({"g_ema": state}, good := tmp_path / "good.pt")
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "short.pt", "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(name, data[:8] if name.endswith("/data/1") else data)
+    refused(tmp_path / "short.pt", "bytes where 8 are stored")
+    torch.save({"g_ema": state}, old := tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    data = old.read_bytes()
+    count = b"K@Nt"  # a storage of 64 numbers, as a byte
+    assert count in data
+    old.write_bytes(data.replace(count, b"\x8a\x05\x00\x00\x00\x00\x02Nt", 1))
+    refused(old, "in a file of")
+
+
+def test_evil_checkpoints(tmp_path, trap):
+    for zipped in (True, False):
+        content = {"g_ema": rosinality(random_generator(Config(8, (8, 8), (8, 8))))}
+        content["args"] = Named(os.system, f"touch {trap}")
+        path = tmp_path / f"evil-{zipped}.pt"
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        assert not weights.recognise(path)
+        refused(path, "posix.system")
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.3, 0.7, 0.999])
+def test_truncated_files(tmp_path, part):
+    torch.save({"g_ema": rosinality(random_generator(Config(8, (8, 8), (8, 8))))}, tmp_path / "z.pt")
+    torch.save(torch.load(tmp_path / "z.pt"), tmp_path / "l.pt", _use_new_zipfile_serialization=False)
+    model = random_generator(config := Config(8, (8, 8), (8, 8)))
+    weights.write_ours(tmp_path / "s.safetensors", config, model.state_dict())
+    copy_tiny(tmp_path)
+    for path in [p for p in tmp_path.iterdir() if p.suffix in (".pt", ".pkl", ".safetensors")]:
+        data = path.read_bytes()
+        (cut := tmp_path / f"cut-{path.name}").write_bytes(data[: int(len(data) * part)])
+        refused(cut)
+
+
+def test_wrong_shapes(tmp_path):
+    state = rosinality(random_generator(Config(8, (8, 8), (8, 8))))
+    for key in ("convs.0.conv.weight", "style.1.weight", "input.input", "to_rgbs.0.bias", "noises.noise_1"):
+        wrong = state | {key: torch.zeros(3, 5)}
+        torch.save({"g_ema": wrong}, path := tmp_path / "wrong.pt")
+        refused(path, key, "(3, 5)")
+        torch.save({"g_ema": {k: v for k, v in state.items() if k != key}}, path)
+        if key != "noises.noise_1":  # the oldest files bring none
+            refused(path)
+    torch.save({"g_ema": state | {"conv1.activate.bias": torch.zeros(8) / 0}}, path)
+    refused(path, "not numbers")
+    model = random_generator(config := Config(8, (8, 8), (8, 8)))
+    weights.write_ours(path := tmp_path / "s.safetensors", config, model.state_dict())
+    for change in (
+        {"channels": [8, 9]},
+        {"resolution": 1 << 30},
+        {"mapping": [8, "x"]},
+        {"clamp": -1},
+        {"y": 1},
+    ):
+        metadata = {"format": weights.FORMAT, "config": json.dumps(config.as_dict() | change)}
+        save_file(model.state_dict(), path, metadata)
+        refused(path)
+
+
+def test_same_numbers_for_every_layer(tmp_path):
+    """Small file, many big tensors: all layers share one storage."""
+    torch.save({"g_ema": giant_state(torch.zeros(512 * 512 * 9))}, path := tmp_path / "shared.pt")
+    assert path.stat().st_size < 20e6
+    refused(path, "the same numbers serve as many tensors")
+
+
+def giant_state(kernel: torch.Tensor) -> dict:
+    """A 1024x1024 model whose tensors all look at the same numbers."""
+    flat = kernel.flatten()
+    with torch.device("meta"):
+        state = rosinality(StyleGAN2(Config(1024, (512,) * 9, (512,) * 9)))
+    return {key: flat[: value.numel()].view(value.shape) for key, value in state.items()}
+
+
+BOMBS = {
+    "memo": b"\x80\x04}r\xff\xff\xff\x7f.",
+    "bytes": b"\x80\x04\x8e" + struct.pack("<Q", 10 << 30) + b"x.",
+    "text": b"\x80\x04X" + struct.pack("<I", 0xFFFFFFFF) + b"x.",
+    "frame": b"\x80\x04\x95" + struct.pack("<Q", 10 << 30) + b"N.",
+    "bytearray": b"\x80\x05\x96" + struct.pack("<Q", 10 << 30) + b"x.",
+    "integer": b"\x80\x04\x8b" + struct.pack("<i", 1 << 30) + b"x.",
+    "lists": b"\x80\x04" + b"]" * 3_000_000 + b".",
+    "tuples": b"\x80\x04)" + b"\x85" * 900_000 + b".",
+    "tuple as key": b"\x80\x04})" + b"\x85" * 900_000 + b"Ns.",
+    "laughs": b"\x80\x04]\x94" + b"2\x86" * 900_000 + b".",
+    "marks": b"\x80\x04" + b"(" * 900_000 + b"t.",
+    "nothing on the stack": b"\x80\x04R.",
+    "registry": b"\x80\x04\x82\x01.",
+    "instance": b"\x80\x02(ios\nsystem\n.",
+    "name without an end": b"\x80\x04c" + b"a" * 1_000_000,
+    "digits": b"\x80\x04I" + b"9" * 4_000 + b"\n.",
+}
+
+
+def test_small_bombs(tmp_path):
+    """In a process with 1 GB to spare, so that reserving too much would end it."""
+    for name, data in BOMBS.items():
+        (tmp_path / f"{name}.pkl").write_bytes(data)
+    code = """
+import resource, sys, time
+from pathlib import Path
+from draggan.generators import weights
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30),) * 2)
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        weights.recognise(path)
+        weights.load(path, "bomb")
+    except weights.ModelError as error:
+        print(path.stem, "refused:", error)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    lines = run.stdout.splitlines()
+    assert [line.partition(" refused:")[0] for line in lines] == sorted(BOMBS), run.stdout
+
+
+def test_unknown_objects_say_what_they_are(tmp_path):
+    (path := tmp_path / "x.pkl").write_bytes(pickle.dumps({"G_ema": {"a": 1}}))
+    refused(path, "no generator in it")
+    path.write_bytes(b"hello")
+    refused(path, "neither a pickle")
+    with pytest.raises(Refused):
+        outline(path)
+    assert Machine().load(io.BytesIO(pickle.dumps([1, "a", {"b": (2.5, None, {True})}], 4))) == [
+        1,
+        "a",
+        {"b": (2.5, None, {True})},
+    ]
