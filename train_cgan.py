@@ -24,6 +24,9 @@ class Options(TrainOptions):
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
+    gan_ramp: float = option(
+        0.4, "fraction of the training over which --lambda-gan rises from 0; early on the GAN only disturbs"
+    )
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
@@ -68,7 +71,8 @@ def main() -> None:
         critic = training.bare("discriminator").requires_grad_(False)
         with training.accelerator.autocast():
             loss_gan = g_loss(critic(photo, fake).float())
-            loss = options.lambda_gan * loss_gan + options.lambda_l1 * l1_loss(fake, label, weight)
+            lambda_gan = options.lambda_gan * min(training.progress / max(options.gan_ramp, 1e-9), 1.0)
+            loss = lambda_gan * loss_gan + options.lambda_l1 * l1_loss(fake, label, weight)
         training.update("generator", scale * loss)
         return {
             "l1": l1_loss(fake.detach(), label),

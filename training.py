@@ -240,7 +240,8 @@ class Training:
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.rates: dict[str, list[float]] = {}
         self.epoch = self.step_count = 0
-        self.elapsed, self.best_value, self.rows = 0.0, -math.inf, []
+        self.elapsed, self.progress = 0.0, 0.0  # seconds so far, fraction of the training that is done
+        self.best_value, self.rows = -math.inf, []
         self.add("generator", network, optimiser)
         self._saved = saved
         self._report(root, sample)
@@ -428,8 +429,7 @@ class Training:
         writer = SummaryWriter(str(self.folder), purge_step=self.epoch + 1) if self.main else None
         total = options.epochs * len(self.train_loader)
         started = time.monotonic() - self.elapsed
-        progress = 0.0
-        while self.epoch < options.epochs and progress < 1:
+        while self.epoch < options.epochs and self.progress < 1:
             self.sampler.epoch = self.epoch
             sums: dict[str, Tensor] = {}
             steps, begun = 0, time.monotonic()
@@ -444,10 +444,10 @@ class Training:
                 module.train()
             for batch in bar:
                 self.elapsed = time.monotonic() - started
-                progress = self._progress(total)
-                if progress >= 1:
+                self.progress = self._progress(total)
+                if self.progress >= 1:
                     break
-                self._set_rates(progress)
+                self._set_rates(self.progress)
                 photo = to_unit(batch["photo"].to(self.device, non_blocking=True))
                 label_bytes = batch["label"].to(self.device, non_blocking=True)
                 losses = step(photo, to_unit(label_bytes), self.pixel_weights(label_bytes))
@@ -472,7 +472,7 @@ class Training:
             self.epoch += 1
             means = {name: (value / steps).item() for name, value in sums.items()}
             self._check_finite(means, steps)
-            last = self.epoch >= options.epochs or progress >= 1
+            last = self.epoch >= options.epochs or self.progress >= 1
             row: dict[str, float] = {
                 f"train_{name}": value for name, value in self._mean_over_ranks(means).items()
             }
