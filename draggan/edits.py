@@ -1,0 +1,300 @@
+"""One-click edits as geometry: 68 landmarks → handles, targets and the region that may change.
+
+Pure functions of points; no network, no image. Points are (68, 2) in the iBUG order of landmarks.py, (x, y)
+in pixels. Lengths below are in units of the distance between the outer eye corners, directions in the face's
+own axes (along the eyes, and down from them), so that an edit is the same for a small, tilted or mirrored face.
+
+Every edit takes a strength: 1 is the default, 0 does nothing, 2 is twice as far; where `signed` is true a
+negative strength does the opposite (a wider jaw, a frown).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# Each landmark's partner on the other side of the face; a mirrored picture swaps them.
+MIRROR = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31]
+    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
+    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)
+EYES = (range(36, 42), range(42, 48))
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and the lower point below it
+MAX_STRENGTH = 2.0
+
+
+class EditError(ValueError):
+    """An edit is unknown or its strength is out of range; the message says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A face's own coordinates: unit length and axes in pixels."""
+
+    unit: float  # between the outer eye corners
+    across: np.ndarray  # (2,) unit vector from the image's left eye to the right one
+    down: np.ndarray  # (2,) unit vector from the eyes to the mouth
+
+    def along(self, vectors: np.ndarray) -> np.ndarray:
+        """Image vectors (..., 2) in pixels as (across, down) in face units."""
+        return np.stack((vectors @ self.across, vectors @ self.down), axis=-1) / self.unit
+
+    def pixels(self, across: float, down: float) -> np.ndarray:
+        """A vector in face units as pixels of the image."""
+        return self.unit * (across * self.across + down * self.down)
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Part of a region: centre in pixels, half axes in pixels along and across `direction`."""
+
+    centre: np.ndarray
+    half_axes: tuple[float, float]
+    direction: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to drag: handles and targets (K, 2) in pixels, and the region that may change."""
+
+    handles: np.ndarray
+    targets: np.ndarray
+    region: tuple[Ellipse, ...]
+    indices: tuple[int, ...]  # the landmarks that the handles are
+
+    def mask(self, size: int, resolution: int) -> np.ndarray:
+        """The region of a picture of `size` pixels as (resolution, resolution) float32: 1 free, 0 fixed."""
+        return region_mask(self.region, size, resolution)
+
+
+def frame(points: np.ndarray) -> Frame:
+    """The frame of a face; ValueError where the eyes fall together."""
+    points = np.asarray(points, np.float64)
+    unit = float(np.linalg.norm(points[45] - points[36]))
+    eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
+    length = float(np.linalg.norm(eyes))
+    if not (np.isfinite(points).all() and unit > 1e-6 and length > 1e-6):
+        raise ValueError("these landmarks are not a face: the eyes fall together")
+    across = eyes / length
+    return Frame(unit, across, np.array([-across[1], across[0]]))
+
+
+def region_mask(region: tuple[Ellipse, ...], size: int, resolution: int) -> np.ndarray:
+    """Union of ellipses given in pixels of a `size` picture, as (resolution, resolution) float32 in {0, 1}."""
+    y, x = np.mgrid[:resolution, :resolution]
+    grid = (np.stack((x, y), axis=-1) + 0.5) * (size / resolution) - 0.5
+    mask = np.zeros((resolution, resolution), bool)
+    for ellipse in region:
+        offset = grid - ellipse.centre
+        normal = np.array([-ellipse.direction[1], ellipse.direction[0]])
+        a, b = ellipse.half_axes
+        mask |= (offset @ ellipse.direction / a) ** 2 + (offset @ normal / b) ** 2 <= 1
+    return mask.astype(np.float32)
+
+
+# --- the edits: landmarks, frame, strength → {landmark: offset in pixels}; an offset of zero pins a point -----
+
+
+def _slim(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Jaw contour toward the middle, most in the middle of the cheek; the chin stays."""
+    offsets = {8: np.zeros(2)}
+    for i, share in ((2, 0.6), (3, 0.9), (4, 1.0), (5, 1.0), (6, 0.8)):
+        half = 0.5 * (points[16 - i] - points[i]) @ face.across  # each side goes to the middle of its pair
+        for point, sign in ((i, 1), (16 - i, -1)):
+            offsets[point] = sign * SLIM * share * strength * half * face.across
+    return offsets
+
+
+def _smile(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Mouth corners out and up; the middle of both lips stays, and so the gap between them."""
+    out, up = SMILE
+    corners = {48: face.pixels(-out * strength, -up * strength), 54: face.pixels(out * strength, -up * strength)}
+    return corners | {i: np.zeros(2) for i in (51, 57, 62, 66)}
+
+
+def _close_eyes(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Both lids to a common line near the lower lid; the corners of the eyes stay."""
+    close = min(CLOSE * strength, 1.0)  # share of the gap that closes; the lids never cross
+    offsets = {i: np.zeros(2) for i in (36, 39, 42, 45)}
+    for upper, lower in LIDS:
+        gap = points[lower] - points[upper]
+        offsets[upper] = (1 - LOWER_LID) * close * gap
+        offsets[lower] = -LOWER_LID * close * gap
+    return offsets
+
+
+def _open_eyes(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """The upper lids up and the lower ones a little down; the corners of the eyes stay."""
+    offsets = {i: np.zeros(2) for i in (36, 39, 42, 45)}
+    for upper, lower in LIDS:
+        offsets[upper] = face.pixels(0, -0.035 * strength)
+        offsets[lower] = face.pixels(0, 0.015 * strength)
+    return offsets
+
+
+def _big_eyes(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Each eye larger about its centre."""
+    offsets = {}
+    for eye in EYES:
+        centre = points[list(eye)].mean(axis=0)
+        offsets |= {i: 0.2 * strength * (points[i] - centre) for i in eye}
+    return offsets
+
+
+def _open_mouth(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Lower lip and chin down; the upper lip stays."""
+    offsets = {i: np.zeros(2) for i in (48, 51, 54, 62)}
+    offsets |= {i: face.pixels(0, 0.14 * strength) for i in (56, 57, 58, 66)}
+    return offsets | {i: face.pixels(0, 0.09 * strength) for i in (7, 8, 9)}
+
+
+def _raise_brows(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """Brows up, the eyes stay."""
+    offsets = {i: face.pixels(0, -0.09 * strength) for i in range(17, 27)}
+    return offsets | {i: np.zeros(2) for i in (37, 38, 43, 44)}
+
+
+# --- the regions that may change ------------------------------------------------------------------------------
+
+
+def _lower_face(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    """Cheeks, jaw and what lies just beside them."""
+    middle = 0.5 * (points[2] + points[14])
+    half_width = 0.5 * abs((points[14] - points[2]) @ face.across) + 0.22 * face.unit
+    half_height = abs((points[8] - middle) @ face.down) + 0.2 * face.unit
+    return (Ellipse(middle, (half_width, half_height), face.across),)
+
+
+def _mouth(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    """Mouth and the folds beside it."""
+    centre = points[48:60].mean(axis=0) - face.pixels(0, 0.02)
+    half_width = 0.5 * float(np.linalg.norm(points[54] - points[48])) + 0.3 * face.unit
+    return (Ellipse(centre, (half_width, 0.42 * face.unit), face.across),)
+
+
+def _eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    """Both eyes with their lids, up to the brows."""
+    ellipses = []
+    for eye in EYES:
+        eye_points = points[list(eye)]
+        width = float(np.linalg.norm(eye_points[3] - eye_points[0]))
+        ellipses.append(Ellipse(eye_points.mean(axis=0), (0.8 * width, 0.5 * width), face.across))
+    return tuple(ellipses)
+
+
+def _jaw_and_mouth(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    centre = 0.5 * (points[33] + points[8])
+    half_height = 0.5 * abs((points[8] - points[33]) @ face.down) + 0.3 * face.unit
+    return (Ellipse(centre, (0.62 * face.unit, half_height), face.across),)
+
+
+def _brows(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    centre = points[17:27].mean(axis=0) - face.pixels(0, 0.06)
+    return (Ellipse(centre, (0.8 * face.unit, 0.3 * face.unit), face.across),)
+
+
+SLIM = 0.15  # share of the way to the middle
+SMILE = (0.12, 0.10)  # outward and up
+CLOSE, LOWER_LID = 0.95, 0.15  # share of the gap that closes, and how much of that the lower lid does
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A named edit: how it moves the landmarks, and where the picture may change."""
+
+    name: str
+    title: str
+    move: Callable[[np.ndarray, Frame, float], dict[int, np.ndarray]]
+    region: Callable[[np.ndarray, Frame], tuple[Ellipse, ...]]
+    signed: bool  # a negative strength means the opposite
+    shows: tuple[str, ...] = ()  # the measures that tell how far it has come; none: the points themselves
+    goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
+    least_steps: int = 0  # it does not count as done before
+    drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
+
+
+EDITS = {
+    edit.name: edit
+    for edit in (
+        Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.55, drag={"lr": 0.005}),
+        Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), goal=0.55),
+        # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
+        Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, least_steps=28),
+        Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
+        Edit("big-eyes", "Big eyes", _big_eyes, _eyes, True),
+        Edit("open-mouth", "Open mouth", _open_mouth, _jaw_and_mouth, False, ("lip_gap",)),
+        Edit("raise-brows", "Raise brows", _raise_brows, _brows, True),
+    )
+}
+
+
+def find_edit(name: str, strength: float = 1.0) -> Edit:
+    """The edit of that name; EditError if there is none or the strength is out of its range."""
+    if name not in EDITS:
+        raise EditError(f"unknown edit {name!r}; known: {', '.join(EDITS)}")
+    lowest = -MAX_STRENGTH if EDITS[name].signed else 0.0
+    if not lowest <= strength <= MAX_STRENGTH:
+        raise EditError(f"strength of {name} must be in {lowest:g} to {MAX_STRENGTH:g}, got {strength:g}")
+    return EDITS[name]
+
+
+def plan_edit(name: str, points: np.ndarray, strength: float = 1.0) -> Plan:
+    """Handles, targets and region of an edit for a face's landmarks (68, 2).
+
+    Raises EditError for an unknown edit or a strength out of range, ValueError for points that are no face.
+    """
+    edit = find_edit(name, strength)
+    points = np.asarray(points, np.float64)
+    if points.shape != (68, 2):
+        raise ValueError(f"expected 68 landmarks as (68, 2), got {points.shape}")
+    face = frame(points)
+    offsets = edit.move(points, face, strength)
+    indices = tuple(sorted(offsets))
+    handles = points[list(indices)]
+    targets = handles + np.array([offsets[i] for i in indices])
+    return Plan(handles, targets, edit.region(points, face), indices)
+
+
+# --- measures -------------------------------------------------------------------------------------------------
+
+
+def measures(points: np.ndarray) -> dict[str, float]:
+    """What the edits change, in units of the outer-eye distance.
+
+    jaw_width: mean distance of the jaw points 3-13, 4-12 and 5-11. mouth_width: between the corners.
+    mouth_lift: how far the corners are above the middle of the lips. lip_gap: between the inner lips in the
+    middle. eye_opening: mean gap of the lids over the width of the eye (a ratio of its own).
+    """
+    points = np.asarray(points, np.float64)
+    face = frame(points)
+
+    def distance(i: int, j: int) -> float:
+        return float(np.linalg.norm(points[i] - points[j]))
+
+    middle = 0.5 * (points[51] + points[57])
+    openings = [
+        (distance(a + 1, a + 5) + distance(a + 2, a + 4)) / (2 * max(distance(a, a + 3), 1e-6)) for a in (36, 42)
+    ]
+    return {
+        "jaw_width": np.mean([distance(i, 16 - i) for i in (3, 4, 5)]).item() / face.unit,
+        "mouth_width": distance(48, 54) / face.unit,
+        "mouth_lift": float(face.along(middle - 0.5 * (points[48] + points[54]))[1]),
+        "lip_gap": float(face.along(points[66] - points[62])[1]),
+        "eye_opening": float(np.mean(openings)),
+    }
+
+
+def reached(name: str, before: dict[str, float], after: dict[str, float]) -> bool | None:
+    """Whether the face shows the edit at its default strength, by `measures`; None for edits without a rule."""
+    if name == "slim":
+        return after["jaw_width"] <= 0.95 * before["jaw_width"]
+    if name == "smile":
+        return (
+            after["mouth_width"] >= 1.10 * before["mouth_width"]
+            and after["mouth_lift"] - before["mouth_lift"] >= 0.02
+            and abs(after["lip_gap"] - before["lip_gap"]) <= 0.05
+        )
+    if name == "close-eyes":
+        return after["eye_opening"] <= 0.60 * before["eye_opening"]
+    return None

@@ -1,0 +1,173 @@
+"""68 facial landmarks (iBUG 300-W order) behind one interface.
+
+    detector = landmark_detector("auto")
+    faces = detector.detect(image)        # largest first; an empty list where there is none
+
+Order of the points: 0-16 jaw from the image's left ear to the right one, 17-21 and 22-26 brows, 27-35 nose,
+36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. Points are (x, y) in pixels, pixel centres at whole
+numbers; of a face turned far to the side the hidden points are the detector's guess.
+"""
+
+import contextlib
+import urllib.error
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from draggan.generators import CHECKPOINTS, ModelError
+
+BACKENDS = ("auto", "dlib", "face-alignment")
+DLIB_POINTS = "shape_predictor_68_face_landmarks.dat"
+FAN_FILES = ("2DFAN4-11f355bf06.pth.tar", "s3fd-619a316812.pth")
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face: 68 points, its box (left, top, right, bottom), both in pixels, and the detector's confidence."""
+
+    points: np.ndarray  # (68, 2) float32
+    box: tuple[float, float, float, float]
+    confidence: float  # comparable within one detector only
+
+    @property
+    def area(self) -> float:
+        left, top, right, bottom = self.box
+        return max(right - left, 0) * max(bottom - top, 0)
+
+
+class LandmarkDetector(Protocol):
+    name: str
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """All faces in an (H, W, 3) uint8 RGB image, largest first; [] where there is none."""
+
+
+def landmark_detector(backend: str = "auto", device: torch.device | str = "cpu") -> LandmarkDetector:
+    """The detector of that name; "auto" is face-alignment where its weights are already here, else dlib.
+
+    Raises ModelError for an unknown name, and where weights are missing or broken.
+    """
+    if backend not in BACKENDS:
+        raise ModelError(f"unknown landmark detector {backend!r}; known: {', '.join(BACKENDS)}")
+    if backend == "auto":
+        backend = "face-alignment" if face_alignment_weights_here() else "dlib"
+    return DlibDetector() if backend == "dlib" else FaceAlignmentDetector(device)
+
+
+def face_alignment_weights_here() -> bool:
+    """True if the face-alignment package would find its weights without a download."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    return all((folder / name).is_file() for name in FAN_FILES)
+
+
+@lru_cache(maxsize=2)
+def dlib_model(kind: str, file: str, model: str):
+    """A dlib model read from checkpoints/, once; ModelError where it is missing or broken."""
+    import dlib
+
+    path = CHECKPOINTS / file
+    if not path.is_file():
+        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {model}")
+    try:
+        return getattr(dlib, kind)(str(path))
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path} is broken ({error}); delete it and fetch it again: python download_models.py {model}"
+        ) from None
+
+
+def check_image(image: np.ndarray) -> np.ndarray:
+    """The image, contiguous; ValueError if it is not (H, W, 3) uint8."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected an (H, W, 3) uint8 RGB image, got {image.dtype} {image.shape}")
+    return np.ascontiguousarray(image)
+
+
+class DlibDetector:
+    """dlib's HOG face detector and its 68-point predictor (Kazemi & Sullivan 2014). Works offline."""
+
+    name = "dlib"
+
+    def __init__(self):
+        import dlib
+
+        self._rectangle = dlib.rectangle
+        self._boxes = dlib.get_frontal_face_detector()
+        self._points = dlib_model("shape_predictor", DLIB_POINTS, "dlib-landmarks")
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        import cv2
+
+        image = check_image(image)
+        # The HOG detector sees faces of 80 pixels and more: a portrait is searched at 512 pixels, and only
+        # where that finds nothing at its own size (up to 2048) for the smaller faces of a group.
+        for side in (512, 2048):
+            scale = min(1.0, side / max(image.shape[:2]))
+            small = image
+            if scale < 1:
+                size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+                small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            rectangles, scores, _ = self._boxes.run(small, 1 if max(small.shape[:2]) < 256 else 0, 0.0)
+            if rectangles or scale == 1:
+                break
+        faces = []
+        for rectangle, score in zip(rectangles, scores, strict=True):
+            shape = self._points(small, rectangle)
+            points = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
+            box = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
+            points = (points + 0.5) / scale - 0.5
+            faces.append(Face(points, tuple(float(v) / scale for v in box), float(score)))
+        return sorted(faces, key=lambda face: -face.area)
+
+
+class FaceAlignmentDetector:
+    """The face-alignment package: FAN (Bulat & Tzimiropoulos 2017) on the faces that S3FD finds.
+
+    Its weights are fetched from the web on first use, or beforehand by download_models.py.
+    """
+
+    name = "face-alignment"
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        import face_alignment
+
+        try:
+            self._aligner = face_alignment.FaceAlignment(
+                face_alignment.LandmarksType.TWO_D,
+                device=str(device),
+                flip_input=False,
+                face_detector="sfd",
+                compile=False,
+            )
+        except (urllib.error.URLError, OSError) as error:
+            raise ModelError(
+                f"the weights of face-alignment cannot be fetched ({error}); with a network: "
+                "python download_models.py face-alignment; without: --landmarks dlib"
+            ) from None
+        except (RuntimeError, EOFError, ValueError) as error:
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise ModelError(
+                f"the weights of face-alignment in {folder} are broken ({str(error).splitlines()[0]}); delete "
+                f"{' and '.join(FAN_FILES)} there and fetch them again: python download_models.py face-alignment"
+            ) from None
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        image = check_image(image)
+        with warnings.catch_warnings(), contextlib.suppress(IndexError):
+            warnings.simplefilter("ignore")  # "No faces were detected."
+            points, scores, boxes = self._aligner.get_landmarks_from_image(
+                image, return_bboxes=True, return_landmark_score=True
+            )
+            if points is None:
+                return []
+            faces = [
+                Face(p[:, :2].astype(np.float32), tuple(float(v) for v in box[:4]), float(np.mean(score)))
+                for p, score, box in zip(points, scores, boxes, strict=True)
+            ]
+            return sorted(faces, key=lambda face: -face.area)
+        return []
