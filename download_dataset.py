@@ -286,7 +286,7 @@ def main() -> None:
     names = [*BY_NAME, "faces"]
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(names)}")
     parser.add_argument("--list", action="store_true", help="what there is, and under which licence")
-    parser.add_argument("--count", type=int, default=1000, help="faces: pairs to make (default: %(default)s)")
+    parser.add_argument("--count", type=int, help="faces: make so many pairs into a folder faces_COUNT")
     parser.add_argument("--seed", type=int, default=1000, help="faces: first seed (default: %(default)s)")
     parser.add_argument("--size", type=int, default=256, help="faces: side in pixels (default: %(default)s)")
     parser.add_argument(
@@ -302,7 +302,11 @@ def main() -> None:
     if options.name == "faces":
         from face_dataset import make  # here: it loads the face generator
 
-        make(options.dir / "faces", options.count, options.seed, options.size)
+        if options.count is None and (options.dir / "faces").exists():
+            print(f"{options.dir / 'faces'} is here already; --count 2000 makes 2000 others into faces_2000")
+            return
+        folder = "faces" if options.count is None else f"faces_{options.count}"
+        make(options.dir / folder, options.count or 200, options.seed, options.size)
         return
     if options.name not in BY_NAME:
         what = f"{options.name!r} is no data set" if options.name else "which data set?"
