@@ -55,11 +55,12 @@ class File:
     """A file, and where it comes from: a path inside the model's package, or addresses tried in turn."""
 
     name: str
-    size: int = 0  # bytes; 0 if nobody knows
+    size: int = 0  # bytes; 0 if nobody knows exactly
     sha256: str | None = None  # None: that of the first download is recorded and holds from then on
     member: str = ""
     urls: tuple[str, ...] = ()
     recorded: bool = False  # the sha256 is that of the first download
+    about: int = 0  # megabytes, for the list, where the size is not known
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,53 @@ OPENVINO_FILES = {
     "SynthesisNetwork.xml": (425_183, "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd"),
 }
 FAN = "https://www.adrianbulat.com/downloads/python-fan"
+
+NVIDIA = "NVIDIA Source Code License: not for commercial use"
+NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files"
+CDN = "https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks"
+DISTILLED = "https://storage.googleapis.com/self-distilled-stylegan"
+MIRROR = "https://huggingface.co/aaronb/StyleGAN2/resolve/main"
+DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id"
+
+# The generators that DragGAN's users know. Nobody publishes checksums or exact sizes.
+STYLEGAN2 = {
+    "stylegan2-ffhq-256x256": ("faces, 256x256", NVIDIA, 290, [f"{NGC}/stylegan2-ffhq-256x256.pkl"]),
+    "stylegan2-ffhq-512x512": ("faces, 512x512", NVIDIA, 360, [f"{NGC}/stylegan2-ffhq-512x512.pkl"]),
+    "stylegan2-ffhq-1024x1024": ("faces, 1024x1024", NVIDIA, 380, [f"{NGC}/stylegan2-ffhq-1024x1024.pkl"]),
+    "stylegan2-afhqcat-512x512": ("cats, 512x512", NVIDIA, 360, [f"{NGC}/stylegan2-afhqcat-512x512.pkl"]),
+    "stylegan2-cat-config-f": ("cats, 256x256", NVIDIA, 360, [f"{CDN}/stylegan2-cat-config-f.pkl"]),
+    "stylegan2-car-config-f": ("cars, 512x512", NVIDIA, 360, [f"{CDN}/stylegan2-car-config-f.pkl"]),
+    "stylegan2_dogs_1024_pytorch": (
+        "dogs, 1024x1024",
+        "CC BY 4.0",
+        380,
+        [f"{DISTILLED}/dogs_1024_pytorch.pkl", f"{MIRROR}/self_distill/dogs_1024_pytorch.pkl"],
+    ),
+    "stylegan2_horses_256_pytorch": (
+        "horses, 256x256",
+        "CC BY 4.0",
+        300,
+        [f"{DISTILLED}/horses_256_pytorch.pkl", f"{MIRROR}/self_distill/horses_256_pytorch.pkl"],
+    ),
+    "stylegan2_lions_512_pytorch": (
+        "lions, 512x512",
+        "CC BY 4.0",
+        360,
+        [f"{DISTILLED}/lions_512_pytorch.pkl", f"{MIRROR}/self_distill/lions_512_pytorch.pkl"],
+    ),
+    "stylegan2_elephants_512_pytorch": (
+        "elephants, 512x512",
+        "CC BY 4.0",
+        360,
+        [f"{DISTILLED}/elephants_512_pytorch.pkl", f"{MIRROR}/self_distill/elephants_512_pytorch.pkl"],
+    ),
+    "stylegan_human_v2_512": (
+        "whole humans, 512x256",
+        NVIDIA,
+        360,
+        [f"{DRIVE}=1dlFEHbu-WzQWJl7nBBZYcTyo000H9hVm", f"{MIRROR}/human/stylegan_human_v2_512.pkl"],
+    ),
+}
 
 MODELS = [
     Model(
@@ -194,6 +242,15 @@ MODELS = [
                 urls=(f"{FAN}/s3fd-619a316812.pth",),
             ),
         ),
+    ),
+    *(
+        Model(
+            name=name,  # also the file's, so that the app lists it under the same
+            purpose=f"generator: {purpose}",
+            licence=licence,
+            files=(File(f"{name}.pkl", about=about, urls=tuple(urls)),),
+        )
+        for name, (purpose, licence, about, urls) in STYLEGAN2.items()
     ),
 ]
 
@@ -607,7 +664,8 @@ def print_list(folder: Path) -> None:
             elif safetensors_problem(path) if model.convert else problem(path, replace(file, sha256=None)):
                 here = "broken" if here == "yes" else here
         size = sum(file.size for file in model.files)
-        size = f"{size / 1e6:.0f} MB" if size else "?"
+        about = sum(file.about for file in model.files)
+        size = f"{size / 1e6:.0f} MB" if size else f"~{about} MB" if about else "?"
         rows.append((model.name + " *" * model.default, size, here, model.licence, model.purpose))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:

@@ -9,7 +9,8 @@ checkpoints/. A step is: feature map, motion supervision, backward pass to the s
 ``--official`` takes a checkout of github.com/XingangPan/DragGAN (code under NVIDIA's non-commercial licence;
 needs its requirements, of which numpy, torch, scipy, click, requests and tqdm are enough here) and runs its
 own step on the same size of network. Both run in processes of their own and take steps in turn, so that what
-else the machine does falls on both; the figures are medians.
+else the machine does falls on both; the figures are medians. "CPU time" is the ratio of the seconds that the
+cores worked for each: it hardly depends on what else they do.
 
 Ours is also checked: feature map and gradient in the fast type against float32 (cosine).
 """
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 # Seconds a step of the official code on two quiet CPU cores, measured before this project began.
 REFERENCE = {(1024, 1): 4.9, (1024, 5): 7.4, (512, 1): 2.9, (512, 5): 3.3, (256, 1): 2.0}
+HEADS = ("resolution", "points", "ours s", "ours GB", "official s", "official GB", "  time", "CPU time")
 
 
 def parse() -> argparse.Namespace:
@@ -159,7 +161,9 @@ def work(options: argparse.Namespace) -> None:
     os.dup2(2, 1)  # what the others print goes to stderr
     print(json.dumps(next(steps)), file=out, flush=True)
     for _ in sys.stdin:
+        began = time.process_time()
         record = next(steps)
+        record["cpu"] = time.process_time() - began
         record["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         if options.device == "cuda":
             record["memory"] = torch.cuda.max_memory_allocated()
@@ -183,6 +187,7 @@ class Worker:
         )
         self.about = self._read()
         self.seconds: list[float] = []
+        self.cpu: list[float] = []
         self.memory = 0.0
 
     def _read(self) -> dict:
@@ -201,6 +206,7 @@ class Worker:
         self.memory = record["memory"] / 1e9
         if timed:
             self.seconds.append(record["seconds"])
+            self.cpu.append(record["cpu"])
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -225,18 +231,16 @@ def compare(options: argparse.Namespace, resolution: int, count: int) -> None:
             worker.close()
     mine, other = workers["ours"], workers.get("official")
     seconds = statistics.median(mine.seconds)
-    cells = [f"{resolution:>10}", f"{count:>6}", f"{seconds:>8.3f}", f"{mine.memory:>6.2f}"]
+    row = [f"{resolution}", f"{count}", f"{seconds:.3f}", f"{mine.memory:.2f}"]
     if other:
         theirs = statistics.median(other.seconds)
-        cells += [
-            f"{theirs:>8.3f}",
-            f"{other.memory:>6.2f}",
-            f"{seconds / theirs:>6.3f} (1/{theirs / seconds:.1f})",
-        ]
+        row += [f"{theirs:.3f}", f"{other.memory:.2f}", f"1/{theirs / seconds:.1f}"]
+        if options.device == "cpu":
+            row.append(f"1/{statistics.median(other.cpu) / statistics.median(mine.cpu):.1f}")
     elif options.model == "stylegan2" and (resolution, count) in REFERENCE:
         theirs = REFERENCE[resolution, count]
-        cells += [f"{theirs:>7.1f}*", f"{'6-7*':>6}", f"{seconds / theirs:>6.3f} (1/{theirs / seconds:.1f})"]
-    print("  ".join(cells), flush=True)
+        row += [f"{theirs:.1f}*", "6-7*", f"1/{theirs / seconds:.1f}"]
+    print("  ".join(f"{cell:>{len(head)}}" for cell, head in zip(row, HEADS, strict=False)), flush=True)
 
 
 def machine(device: str) -> str:
@@ -272,7 +276,7 @@ def main() -> int:
     print(f"model {options.model}, {options.steps} steps each, medians; load {os.getloadavg()[0]:.1f}")
     if options.model == "stylegan2":
         print(f"feature maps in {str(fast_dtype(options.device)).removeprefix('torch.')}")
-    print("\nresolution  points  ours s  ours GB  official s  official GB  ratio")
+    print("\n" + "  ".join(HEADS))
     resolutions = [int(r) for r in options.resolution.split(",")] if options.model == "stylegan2" else [0]
     counts = [int(p) for p in options.points.split(",")]
     try:
