@@ -190,7 +190,8 @@ BUILDERS = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.storage._load_from_bytes": _storage,
     "collections.OrderedDict": _dict,
-    "builtins.set": lambda items=(): {_key(item) for item in items},  # how older protocols write sets
+    "builtins.set": lambda items=(): {_key(item) for item in items},  # sets of older protocols
+    "__builtin__.set": lambda items=(): {_key(item) for item in items},
     "dnnlib.util.EasyDict": _dict,
     "dnnlib.EasyDict": _dict,
     "numpy.dtype": _dtype,
