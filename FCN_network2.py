@@ -10,9 +10,11 @@ Three choices that matter:
 * The encoder's batch norms are folded into its convolutions. Training then needs no batch statistics: a
   picture's prediction does not depend on its neighbours in the batch, several GPUs need no SyncBN, and a
   training step on a CPU takes less than half the time.
-* Labels are flat colours. With the "colours" head the network chooses between K given colours, and what
-  it paints is their mean under a softmax. The output stays an RGB picture that L1 and a GAN can pull at,
-  but the way from one colour to another does not lead through the colours of other classes.
+* Labels are flat colours. The "colours" head gives every pixel a probability for each of K given colours
+  and paints the likeliest, so the picture is as crisp as the labels and no pixel ends between two classes
+  at the colour of a third. The gradient of the picture goes through the mean colour (straight-through,
+  Bengio et al. 2013, arXiv 1308.3432), so a GAN can pull at it; the loss that trains the probabilities is
+  ``laplace_mixture_loss`` in patchgan.py. Labels without flat colours get a plain RGB head.
 * Upsampling is bilinear, the last step a pixel shuffle that starts as nearest neighbour (ICNR,
   arXiv 1707.02937), so there is no checkerboard.
 """
@@ -178,27 +180,50 @@ class Generator(nn.Module):
         x = self.refine2(_up(self.narrow4(x)) + near)  # (N, width/4, H/2, W/2)
         return self.paint(x)
 
-    def head(self, logits: Tensor) -> Tensor:
-        """(N, 4 (K or 3), h, w) -> picture (N, 3, 2h, 2w) on [-1, 1].
+    def head(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(N, 4 (K or 3), h, w) -> picture (N, 3, 2h, 2w) on [-1, 1], and log-probabilities (N, h, w, 4, K)
+        or None.
 
         The choice of colour is made before the pixel shuffle, which then moves 3 channels and not K.
         """
         x = logits.float().permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (N, h, w, 4, K or 3)
-        x = torch.softmax(x, dim=-1) @ self.colours if self.params.colours else torch.tanh(x)
-        return F.pixel_shuffle(x.transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
+        if not self.params.colours:
+            return _shuffle(torch.tanh(x)), None
+        choice = torch.log_softmax(x, dim=-1)
+        picture = self.colours[choice.argmax(dim=-1)]  # (N, h, w, 4, 3)
+        if torch.is_grad_enabled():
+            mean = choice.exp() @ self.colours
+            picture = picture + (mean - mean.detach())
+        return _shuffle(picture), choice
 
-    def forward(self, photo: Tensor) -> Tensor:
+    def forward(self, photo: Tensor, with_choice: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
+        """The label picture.
+
+        Args:
+            photo: (N, 3, H, W) on [-1, 1].
+            with_choice: also return the log-probabilities of the colours (N, H/2, W/2, 4, K), sub-pixels row
+                by row, or None without a colours head; H and W must then be multiples of 32.
+        """
         height, width = photo.shape[2:]
         pad = (0, -width % STRIDE, 0, -height % STRIDE)
         if any(pad):  # the border repeated: reflection needs pictures larger than the padding
+            if with_choice:
+                raise ValueError(f"H and W must be multiples of {STRIDE} with_choice, got {height} x {width}")
             photo = F.pad(photo, pad, mode="replicate")
-        return self.head(self.logits(photo))[:, :, :height, :width]
+        picture, choice = self.head(self.logits(photo))
+        picture = picture[:, :, :height, :width]
+        return (picture, choice) if with_choice else picture
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.encoder.parameters())
 
     def decoder_parameters(self) -> list[nn.Parameter]:
         return [p for name, p in self.named_parameters() if not name.startswith("encoder.")]
+
+
+def _shuffle(x: Tensor) -> Tensor:
+    """Sub-pixels (N, h, w, 4, C), row by row -> picture (N, C, 2h, 2w)."""
+    return F.pixel_shuffle(x.transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
 
 
 def _up(x: Tensor) -> Tensor:

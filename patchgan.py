@@ -71,6 +71,33 @@ def l1_loss(fake: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
     return difference.mean() if weight is None else (difference * weight).mean()
 
 
+def laplace_mixture_loss(
+    choice: Tensor, colours: Tensor, real: Tensor, weight: Tensor | None = None, spread: float = 0.02
+) -> Tensor:
+    """L1 for a generator that chooses between flat colours: the negative log-likelihood of a Laplace mixture.
+
+    The L1 distance d to one colour is, up to a constant, the negative log-likelihood of a Laplace
+    distribution around it, times its spread b. A generator that gives K colours the probabilities p_k stands
+    for a mixture of K of them, and the likelihood of the label is b times -log sum_k p_k exp(-d_k / b), in
+    units of L1. The L1 of the mean colour cannot train such probabilities: its gradient to a colour is
+    proportional to the probability, so colours that are rare never begin to be painted.
+
+    Args:
+        choice: (N, h, w, 4, K) log-probabilities, sub-pixels row by row.
+        colours: (K, 3) on [-1, 1].
+        real: (N, 3, 2h, 2w) labels on [-1, 1].
+        weight: (N, 1, 2h, 2w), how much each pixel counts; None counts all alike.
+        spread: b on [0, 1]; less than the distance between any two colours, more than the noise of JPEG.
+    """
+    pixels = F.pixel_unshuffle(real, 2).unflatten(1, (3, 4)).permute(0, 3, 4, 2, 1)  # (N, h, w, 4, 3)
+    # mean over three channels, from [-1, 1] to [0, 1]
+    distance = torch.cdist(pixels.reshape(-1, 3), colours, p=1).view(choice.shape) / 6
+    loss = -spread * torch.logsumexp(choice - distance / spread, dim=-1)  # (N, h, w, 4)
+    if weight is not None:
+        loss = loss * F.pixel_unshuffle(weight, 2).permute(0, 2, 3, 1)
+    return loss.mean()
+
+
 def bce_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix."""
     return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2

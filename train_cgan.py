@@ -51,10 +51,11 @@ def main() -> None:
 
     def step(photo: Tensor, label: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
         with training.accelerator.autocast():
-            fake = generator(photo)
+            fake, choice = generator(photo, with_choice=True)
+            loss_l1 = training.reconstruction(fake, choice, label, weight)
 
         if not options.lambda_gan:
-            training.update("generator", options.lambda_l1 * scale * l1_loss(fake, label, weight))
+            training.update("generator", options.lambda_l1 * scale * loss_l1)
             return {"l1": l1_loss(fake.detach(), label)}
 
         # The discriminator's step. The fake is detached: nothing of this loss reaches the generator.
@@ -72,7 +73,7 @@ def main() -> None:
         with training.accelerator.autocast():
             loss_gan = g_loss(critic(photo, fake).float())
             lambda_gan = options.lambda_gan * min(training.progress / max(options.gan_ramp, 1e-9), 1.0)
-            loss = lambda_gan * loss_gan + options.lambda_l1 * l1_loss(fake, label, weight)
+            loss = lambda_gan * loss_gan + options.lambda_l1 * loss_l1
         training.update("generator", scale * loss)
         return {
             "l1": l1_loss(fake.detach(), label),

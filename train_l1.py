@@ -29,8 +29,8 @@ def main() -> None:
 
     def step(photo: Tensor, label: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
         with training.accelerator.autocast():
-            fake = generator(photo)
-            loss = l1_loss(fake, label, weight)
+            fake, choice = generator(photo, with_choice=True)
+            loss = training.reconstruction(fake, choice, label, weight)
         training.update("generator", loss)
         return {"l1": l1_loss(fake.detach(), label)}
 

@@ -42,6 +42,7 @@ import torchvision_ops  # noqa: F401  (before torchvision)
 from commandline import DEVICES, UserError, choose_device, option, write_atomically
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
 from metrics import SplitMeter, nearest_colour, palette_by_name, truth_classes
+from patchgan import l1_loss, laplace_mixture_loss
 from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
 
 from torchvision.utils import make_grid  # isort: skip
@@ -196,6 +197,8 @@ class Training:
         for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("image_size", 32)):
             if getattr(options, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
+        if options.image_size % 32:
+            raise UserError("--image-size must be a multiple of 32; predict.py takes pictures of any size")
         if not 0 < options.crop <= 1:
             raise UserError("--crop must be more than 0 and at most 1")
         if options.width < 64 or options.width % 64:
@@ -397,6 +400,20 @@ class Training:
             self.accelerator.clip_grad_norm_(self.modules[name].parameters(), self.options.clip)
         self.optimisers[name].step()
         self.optimisers[name].zero_grad(set_to_none=True)
+
+    def reconstruction(
+        self, fake: Tensor, choice: Tensor | None, label: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        """The L1 loss: on the picture, or as a likelihood where the generator chooses between colours.
+
+        Args:
+            fake, label: (N, 3, H, W) on [-1, 1].
+            choice: the generator's log-probabilities, or None with an RGB head.
+            weight: (N, 1, H, W) or None.
+        """
+        if choice is None:
+            return l1_loss(fake, label, weight)
+        return laplace_mixture_loss(choice, self.ema.colours, label, weight)
 
     def pixel_weights(self, label: Tensor) -> Tensor | None:
         """Weights (N, 1, H, W) of the L1 loss for labels (N, 3, H, W) uint8, or None where all are 1."""

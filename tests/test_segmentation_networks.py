@@ -13,6 +13,7 @@ from patchgan import (
     PatchDiscriminator,
     bce_generator_loss,
     l1_loss,
+    laplace_mixture_loss,
     receptive_field,
 )
 
@@ -74,14 +75,56 @@ def test_upsampling_starts_without_a_checkerboard(generator):
     assert (blocks.amax(-1) - blocks.amin(-1)).max() < 1e-5
 
 
-def test_colours_head_mixes_only_the_given_colours(generator):
-    """The logits that choose one colour paint exactly it, sub-pixel by sub-pixel."""
+def test_colours_head_paints_only_the_given_colours(generator):
+    """The logits that prefer one colour paint exactly it, sub-pixel by sub-pixel."""
     logits = torch.zeros(1, 4, 3, 1, 1)  # sub-pixel, colour
     for sub_pixel, colour in enumerate([0, 1, 2, 1]):
-        logits[0, sub_pixel, colour] = 100
-    out = generator.head(logits.reshape(1, 12, 1, 1))
+        logits[0, sub_pixel, colour] = 0.1
+    out, choice = generator.head(logits.reshape(1, 12, 1, 1))
     want = torch.tensor(COLOURS)[torch.tensor([0, 1, 2, 1])].T.reshape(1, 3, 2, 2) / 127.5 - 1
     assert torch.allclose(out, want, atol=1e-5)
+    assert choice.shape == (1, 1, 1, 4, 3)
+    assert choice[0, 0, 0].argmax(-1).tolist() == [0, 1, 2, 1]
+
+
+def test_gradient_of_the_picture_is_that_of_the_mean_colour(generator):
+    logits = torch.randn(1, 12, 2, 2, requires_grad=True)
+    pull = torch.randn(1, 3, 4, 4)
+    (generator.head(logits)[0] * pull).sum().backward()
+    straight_through = logits.grad.clone()
+    logits.grad = None
+    mean = generator.head(logits)[1].exp() @ generator.colours  # (1, 2, 2, 4, 3)
+    mean = mean.permute(0, 4, 1, 2, 3).reshape(1, 3, 2, 2, 2, 2).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 4, 4)
+    (mean * pull).sum().backward()
+    assert torch.allclose(logits.grad, straight_through, atol=1e-5)
+
+
+def test_laplace_mixture_loss_is_l1_where_one_colour_is_certain():
+    """With all probability on one colour the likelihood is that of one Laplace: the L1 distance to it."""
+    colours = torch.tensor([[-1.0, -1, -1], [1, 1, 1]])
+    label = torch.full((1, 3, 4, 4), -0.8)
+    certain = torch.log(torch.tensor([1.0, 1e-30])).expand(1, 2, 2, 4, 2)
+    picture = torch.full((1, 3, 4, 4), -1.0)
+    assert laplace_mixture_loss(certain, colours, label).item() == pytest.approx(
+        l1_loss(picture, label).item(), rel=1e-4
+    )
+    half = torch.log(torch.tensor([0.5, 0.5])).expand(1, 2, 2, 4, 2)
+    exact = laplace_mixture_loss(half, colours, torch.full((1, 3, 4, 4), -1.0), spread=0.02).item()
+    assert exact == pytest.approx(0.02 * math.log(2), rel=1e-4)
+
+
+def test_laplace_mixture_loss_reads_sub_pixels_in_the_heads_order(generator):
+    """Labels painted by the head itself cost next to nothing; the same ones mirrored do not."""
+    torch.manual_seed(5)
+    picture, choice = generator.head(torch.randn(1, 12, 4, 4) * 100)
+    assert laplace_mixture_loss(choice, generator.colours, picture).item() < 1e-4
+    assert laplace_mixture_loss(choice, generator.colours, picture.flip(3)).item() > 0.1
+    weight = torch.zeros(1, 1, 8, 8)
+    weight[..., 0, 1] = 64.0  # only this pixel counts
+    wrong = picture.clone()
+    wrong[..., 0, 1] = -picture[..., 0, 1]
+    assert laplace_mixture_loss(choice, generator.colours, picture, weight).item() < 1e-3
+    assert laplace_mixture_loss(choice, generator.colours, wrong, weight).item() > 0.1
 
 
 def test_label_colours_finds_flat_colours_through_jpeg_noise():
