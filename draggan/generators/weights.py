@@ -89,7 +89,7 @@ def recognise(path: Path) -> bool:
         if key not in _recognised:
             _recognised[key] = path.is_file() and _recognise(path)
         return _recognised[key]
-    except (Refused, OSError, SafetensorError):
+    except (Refused, OSError, SafetensorError, MemoryError):
         return False
 
 
@@ -170,6 +170,15 @@ def build(config: Config, state: State, name: str) -> StyleGAN2:
 
 def read(path: Path) -> tuple[Config, State]:
     """Configuration and weights of a StyleGAN2 file of any known kind; Refused or OSError if it is none."""
+    try:
+        return _read(path)
+    except Refused:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        raise Refused("the objects in it are not laid out as in any known StyleGAN2 file") from None
+
+
+def _read(path: Path) -> tuple[Config, State]:
     kind, _ = _kind(path)
     if kind == "unknown":
         raise Refused("it is neither a pickle, nor a PyTorch checkpoint, nor a safetensors file")
