@@ -1,4 +1,4 @@
-"""What every training-side script needs of a command line: options from a dataclass, clean endings.
+"""What every script needs of a command line: options from a dataclass, clean endings.
 
 One dataclass field is one flag; its ``help`` text and default show in ``--help``. A user's mistake is raised
 as ``UserError`` anywhere below and ends as one line on stderr and exit code 2; Ctrl-C ends with 130.
@@ -118,6 +118,6 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"{path} could not be written ({reason}); free some space, then --resume") from error
+        raise UserError(f"{path} could not be written ({reason}); free some space and run it again") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -214,10 +214,14 @@ class Edit:
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
 
 
+# Found on faces of the default generator: a jaw moves at once and pulls the background along, a mouth slowly.
+SLIM_DRAG = {"lr": 0.003, "mask_weight": 20.0}
+SMILE_DRAG = {"lr": 0.006, "mask_weight": 6.0}
+
 EDITS = {
     edit.name: edit
     for edit in (
-        Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.55, drag={"lr": 0.005}),
+        Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.45, drag=SLIM_DRAG),
         Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), goal=0.55),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
         Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, least_steps=28),

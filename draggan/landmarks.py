@@ -8,8 +8,6 @@ Order of the points: 0-16 jaw from the image's left ear to the right one, 17-21 
 numbers; of a face turned far to the side the hidden points are the detector's guess.
 """
 
-import contextlib
-import urllib.error
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +21,9 @@ from draggan.generators import CHECKPOINTS, ModelError
 
 BACKENDS = ("auto", "dlib", "face-alignment")
 DLIB_POINTS = "shape_predictor_68_face_landmarks.dat"
-FAN_FILES = ("2DFAN4-11f355bf06.pth.tar", "s3fd-619a316812.pth")
+# Where the face-alignment package has its weights from; the digits in a name begin its sha256.
+FAN_ADDRESS = "https://www.adrianbulat.com/downloads/python-fan/"
+FAN_FILES = {"2DFAN4-11f355bf06.pth.tar": "11f355bf06", "s3fd-619a316812.pth": "619a316812"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,14 @@ def landmark_detector(backend: str = "auto", device: torch.device | str = "cpu")
     return DlibDetector() if backend == "dlib" else FaceAlignmentDetector(device)
 
 
+def fan_folder() -> Path:
+    """Where the face-alignment package looks for its weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def face_alignment_weights_here() -> bool:
     """True if the face-alignment package would find its weights without a download."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    return all((folder / name).is_file() for name in FAN_FILES)
+    return all((fan_folder() / name).is_file() for name in FAN_FILES)
 
 
 @lru_cache(maxsize=2)
@@ -136,38 +140,42 @@ class FaceAlignmentDetector:
     def __init__(self, device: torch.device | str = "cpu"):
         import face_alignment
 
+        folder = fan_folder()
+        try:
+            for name, digits in FAN_FILES.items():
+                if not (folder / name).is_file():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    torch.hub.download_url_to_file(FAN_ADDRESS + name, str(folder / name), digits)
+        except (OSError, RuntimeError) as error:  # no network, or other bytes than they should be
+            raise ModelError(
+                f"the weights of face-alignment cannot be fetched ({error}); with a network: "
+                "python download_models.py face-alignment; without: --landmarks dlib"
+            ) from None
         try:
             self._aligner = face_alignment.FaceAlignment(
                 face_alignment.LandmarksType.TWO_D,
                 device=str(device),
                 flip_input=False,
                 face_detector="sfd",
+                # Without a path the package would unpickle this file without restriction.
+                face_detector_kwargs={"path_to_detector": str(folder / "s3fd-619a316812.pth")},
                 compile=False,
             )
-        except (urllib.error.URLError, OSError) as error:
-            raise ModelError(
-                f"the weights of face-alignment cannot be fetched ({error}); with a network: "
-                "python download_models.py face-alignment; without: --landmarks dlib"
-            ) from None
-        except (RuntimeError, EOFError, ValueError) as error:
-            folder = Path(torch.hub.get_dir()) / "checkpoints"
+        except Exception as error:  # whatever a file that is no checkpoint sets off in torch.load
             raise ModelError(
                 f"the weights of face-alignment in {folder} are broken ({str(error).splitlines()[0]}); delete "
-                f"{' and '.join(FAN_FILES)} there and fetch them again: python download_models.py face-alignment"
+                f"{' and '.join(FAN_FILES)} and fetch them again: python download_models.py face-alignment"
             ) from None
 
     def detect(self, image: np.ndarray) -> list[Face]:
         image = check_image(image)
-        with warnings.catch_warnings(), contextlib.suppress(IndexError):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "No faces were detected."
             points, scores, boxes = self._aligner.get_landmarks_from_image(
                 image, return_bboxes=True, return_landmark_score=True
             )
-            if points is None:
-                return []
-            faces = [
-                Face(p[:, :2].astype(np.float32), tuple(float(v) for v in box[:4]), float(np.mean(score)))
-                for p, score, box in zip(points, scores, boxes, strict=True)
-            ]
-            return sorted(faces, key=lambda face: -face.area)
-        return []
+        faces = [
+            Face(p[:, :2].astype(np.float32), tuple(float(v) for v in box[:4]), float(np.mean(score)))
+            for p, score, box in zip(points or [], scores or [], boxes if points else [], strict=True)
+        ]
+        return sorted(faces, key=lambda face: -face.area)

@@ -320,7 +320,8 @@ def fast_dtype(device: torch.device | str) -> torch.dtype:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
-    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+    native = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # names of torch's own, not promised
+    if device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in native):
         return torch.bfloat16
     return torch.float32
 
