@@ -48,7 +48,15 @@ class Settings:
     min_progress: float = 0.02  # ... in which the mean distance fell by less than this share of the first
 
     def __post_init__(self):
-        positive = ("lr", "supervision_radius", "tracking_radius", "step", "tolerance", "max_steps", "patience")
+        positive = (
+            "lr",
+            "supervision_radius",
+            "tracking_radius",
+            "step",
+            "tolerance",
+            "max_steps",
+            "patience",
+        )
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -148,7 +156,9 @@ class Drag:
         self._targets = torch.from_numpy(targets).to(device)
         self._disc = self._offsets_disc().to(device)
         with torch.no_grad():
-            features = self.generator.features(self.styles, self._resolution) if self.steps_done else self._features0
+            features = (
+                self.generator.features(self.styles, self._resolution) if self.steps_done else self._features0
+            )
             self._templates = self._sample(features, self._points[:, None] + self._disc)  # (K, Q, C)
             self._handle_features = self._sample(features, self._points[:, None])  # (K, 1, C)
         self._best = math.inf
@@ -271,7 +281,11 @@ class Drag:
         # Image pixel centres at whole numbers; grid_sample's -1 and 1 are the outer edges of the map.
         grid = (points + 0.5) * (2 / self.generator.resolution) - 1
         sampled = F.grid_sample(
-            features, grid[None].to(features.dtype), mode="bilinear", padding_mode="border", align_corners=False
+            features,
+            grid[None].to(features.dtype),
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
         )
         return sampled[0].permute(1, 2, 0)
 

@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from commandline import UserError, choose_device, option, parse, run, write_atomically
 from draggan.drag import PRESETS, with_settings
-from draggan.edits import EDITS, EditError, find_edit, reached
 from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError
+from draggan.edits import EDITS, EditError, find_edit, reached
 from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI, ModelError, load_generator
 from draggan.identity import Identity, identity_distance
 from draggan.landmarks import BACKENDS, landmark_detector
@@ -46,7 +46,9 @@ class Options:
     output: str = option("output/edits", "folder for the results; for --report one or more, with commas")
     model: str = option(DEFAULT_MODEL, "face generator")
     psi: float = option(DEFAULT_PSI, "truncation: 0 the mean face, 1 the full variety")
-    landmarks: str = option("auto", "landmark detector; auto: face-alignment if its weights are here", BACKENDS)
+    landmarks: str = option(
+        "auto", "landmark detector; auto: face-alignment if its weights are here", BACKENDS
+    )
     preset: str = option("default", "settings of the drag", tuple(PRESETS))
     max_steps: int | None = option(None, "steps at most for each edit; None: what the preset says")
     report: bool = option(False, "print the table of --output and do nothing else")
@@ -79,7 +81,9 @@ def main() -> None:
             editor, identity = FaceEditor(generator, detector), Identity()
         except (ModelError, NoFaceError) as error:
             raise UserError(str(error)) from None
-        print(f"{generator.name} on {device}, landmarks by {detector.name}, {len(todo)} faces", file=sys.stderr)
+        print(
+            f"{generator.name} on {device}, landmarks by {detector.name}, {len(todo)} faces", file=sys.stderr
+        )
         with tqdm(total=len(seeds), initial=len(seeds) - len(todo), unit="face") as bar:
             for seed in todo:
                 bar.set_description(f"seed {seed}")
@@ -163,7 +167,8 @@ def edit_face(
             edit_run = EditRun(editor, after, name, strength, edit_settings(name, options))
             for progress in edit_run:
                 bar.set_postfix_str(
-                    f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px", refresh=True
+                    f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px",
+                    refresh=True,
                 )
             result, after = edit_run.result, edit_run.result.face
             free = np.maximum(free, edit_run.plan.mask(len(free), len(free)))
@@ -182,7 +187,9 @@ def edit_face(
         record["ok"], record["reason"] = not reasons, "; ".join(reasons)
         record["seconds"] = time.perf_counter() - began
         for state, face in (("before", before), ("after", after)):
-            write_picture(output / f"{seed:04d}_{state}.png", face.picture, record if state == "after" else None)
+            write_picture(
+                output / f"{seed:04d}_{state}.png", face.picture, record if state == "after" else None
+            )
     except (ValueError, RuntimeError) as error:  # no face, out of memory, ...: this face's bad luck alone
         record["reason"] = str(error).splitlines()[0]
         record["seconds"] = time.perf_counter() - began
@@ -229,7 +236,9 @@ def open_output(output: Path, options: Options) -> dict[int, dict]:
         output.mkdir(parents=True, exist_ok=True)
         if config.is_file():
             found = json.loads(config.read_text(encoding="utf-8"))
-            differ = [f"{k} {found.get(k)!r} there, {v!r} now" for k, v in wanted.items() if found.get(k) != v]
+            differ = [
+                f"{k} {found.get(k)!r} there, {v!r} now" for k, v in wanted.items() if found.get(k) != v
+            ]
             if differ:
                 raise UserError(
                     f"{output} holds results of other settings ({'; '.join(differ)}); choose another --output"
@@ -270,7 +279,9 @@ def append_record(output: Path, record: dict) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error.strerror}); free some space, run it again") from None
+        raise UserError(
+            f"{path} could not be written ({error.strerror}); free some space, run it again"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -323,7 +334,8 @@ def report(folders: list[Path]) -> str:
         failures += [f"  {folder} {r['id']}: {r['reason']}" for r in records if not r["ok"]]
     width = max(len(row) for row in columns[0])
     lines = [
-        f"{row:<{width}}  " + "  ".join(f"{column.get(row, ''):>18}" for column in columns) for row in columns[0]
+        f"{row:<{width}}  " + "  ".join(f"{column.get(row, ''):>18}" for column in columns)
+        for row in columns[0]
     ]
     return "\n".join(lines + (["not reached:", *failures] if failures else []))
 

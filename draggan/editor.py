@@ -158,11 +158,15 @@ class EditRun:
         shows = EDITS[self.name].shows
         if shows:
             start, now, end = self.start.measures, measures(points), measures(wanted)
-            return min((now[m] - start[m]) / (end[m] - start[m]) if end[m] != start[m] else 1.0 for m in shows)
+            return min(
+                (now[m] - start[m]) / (end[m] - start[m]) if end[m] != start[m] else 1.0 for m in shows
+            )
         way, moved = wanted - self.start.points, points - self.start.points
         length = float(np.sum(way**2))
         return float(np.sum(moved * way)) / length if length > 0 else 1.0
 
     def _result(self, face: FaceState, ok: bool, reason: str, steps: int, mean_distance: float) -> Result:
         away = np.linalg.norm(face.points[list(self.plan.indices)] - self.plan.targets, axis=1)
-        return Result(face, ok, reason, steps, self.share(face.points), float(mean_distance), float(away.mean()))
+        return Result(
+            face, ok, reason, steps, self.share(face.points), float(mean_distance), float(away.mean())
+        )

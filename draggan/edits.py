@@ -109,7 +109,10 @@ def _slim(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndar
 def _smile(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
     """Mouth corners out and up; the middle of both lips stays, and so the gap between them."""
     out, up = SMILE
-    corners = {48: face.pixels(-out * strength, -up * strength), 54: face.pixels(out * strength, -up * strength)}
+    corners = {
+        48: face.pixels(-out * strength, -up * strength),
+        54: face.pixels(out * strength, -up * strength),
+    }
     return corners | {i: np.zeros(2) for i in (51, 57, 62, 66)}
 
 
@@ -222,7 +225,7 @@ EDITS = {
     edit.name: edit
     for edit in (
         Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.45, drag=SLIM_DRAG),
-        Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), goal=0.55),
+        Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), 0.5, drag=SMILE_DRAG),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
         Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, least_steps=28),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
@@ -278,7 +281,8 @@ def measures(points: np.ndarray) -> dict[str, float]:
 
     middle = 0.5 * (points[51] + points[57])
     openings = [
-        (distance(a + 1, a + 5) + distance(a + 2, a + 4)) / (2 * max(distance(a, a + 3), 1e-6)) for a in (36, 42)
+        (distance(a + 1, a + 5) + distance(a + 2, a + 4)) / (2 * max(distance(a, a + 3), 1e-6))
+        for a in (36, 42)
     ]
     return {
         "jaw_width": np.mean([distance(i, 16 - i) for i in (3, 4, 5)]).item() / face.unit,

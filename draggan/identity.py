@@ -21,7 +21,9 @@ class Identity:
         left, top = np.floor(points.min(axis=0)).astype(int)
         right, bottom = np.ceil(points.max(axis=0)).astype(int)
         parts = [dlib.point(round(float(x)), round(float(y))) for x, y in points]
-        shape = dlib.full_object_detection(dlib.rectangle(int(left), int(top), int(right), int(bottom)), parts)
+        shape = dlib.full_object_detection(
+            dlib.rectangle(int(left), int(top), int(right), int(bottom)), parts
+        )
         return np.array(self._descriptor.compute_face_descriptor(check_image(image), shape))
 
 

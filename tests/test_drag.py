@@ -43,7 +43,9 @@ def drag(generator=None, handles=((40, 64),), targets=((52, 58),), mask=None, st
     generator = generator or Blobs()
     base = Settings(lr=0.05, step=8, supervision_radius=12, tracking_radius=24, tolerance=4, max_steps=200)
     styles = torch.zeros(1, 2, 4) if styles is None else styles
-    return Drag(generator, styles, np.array(handles), np.array(targets), mask, with_settings(base, **settings))
+    return Drag(
+        generator, styles, np.array(handles), np.array(targets), mask, with_settings(base, **settings)
+    )
 
 
 def run(d):
@@ -114,7 +116,9 @@ def test_the_mask_holds_what_lies_outside():
 def test_it_stops_without_progress_and_keeps_the_best_state():
     stuck = Blobs()
     inner = stuck.features
-    stuck.features = lambda styles, resolution=None: inner(styles * torch.tensor([0.1, 0.1, 0, 0]).clamp(max=0.2))
+    stuck.features = lambda styles, resolution=None: inner(
+        styles * torch.tensor([0.1, 0.1, 0, 0]).clamp(max=0.2)
+    )
     d = drag(stuck, targets=((110, 64),), patience=15, min_progress=0.05)
     steps = run(d)
     assert d.stopped == "no progress"
@@ -135,8 +139,8 @@ def test_the_best_state_is_the_result_not_the_last():
 def test_nan_never_becomes_the_result():
     broken = Blobs()
     inner = broken.features
-    broken.features = lambda styles, resolution=None: inner(styles) * (
-        float("nan") if broken.calls >= 6 else 1.0
+    broken.features = lambda styles, resolution=None: (
+        inner(styles) * (float("nan") if broken.calls >= 6 else 1.0)
     )
     d = drag(broken)
     run(d)

@@ -68,7 +68,10 @@ def test_two_real_faces_smile(smiles):
         )
         assert before.shape == after.shape == (1024, 1024, 3)
         (face,), (smiling,) = DlibDetector().detect(before), DlibDetector().detect(after)
-        widths = [np.linalg.norm(p[54] - p[48]) / np.linalg.norm(p[45] - p[36]) for p in (face.points, smiling.points)]
+        widths = [
+            np.linalg.norm(p[54] - p[48]) / np.linalg.norm(p[45] - p[36])
+            for p in (face.points, smiling.points)
+        ]
         assert widths[1] >= 1.1 * widths[0]
         assert np.abs(before[:200].astype(int) - after[:200]).mean() / 255 < 0.03  # hair and background stay
     note = Image.open(folder / "0001_after.png").text

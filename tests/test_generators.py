@@ -87,7 +87,9 @@ def test_own_backward_passes_are_right():
     for n in (1, 2):  # one sample takes the path that folds the style into the weights
         x = torch.randn(n, 3, 5, 5, dtype=torch.double, requires_grad=True)
         style = torch.randn(n, 3, dtype=torch.double, requires_grad=True)
-        weights = [torch.randn(*s, dtype=torch.double) for s in ((3, 1, 3, 3), (4, 3, 1, 1), (4,), (1, 1, 5, 5))]
+        weights = [
+            torch.randn(*s, dtype=torch.double) for s in ((3, 1, 3, 3), (4, 3, 1, 1), (4,), (1, 1, 5, 5))
+        ]
         assert torch.autograd.gradcheck(lambda x, s, w=weights: SeparableConv.apply(x, s, *w), (x, style))
 
 

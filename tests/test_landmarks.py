@@ -107,7 +107,9 @@ def test_missing_and_broken_weights_are_one_clear_line(tmp_path, monkeypatch):
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
-    with pytest.raises(ModelError, match=r"cannot be fetched \(Name or service not known\).*--landmarks dlib"):
+    with pytest.raises(
+        ModelError, match=r"cannot be fetched \(Name or service not known\).*--landmarks dlib"
+    ):
         FaceAlignmentDetector()
     for name in landmarks.FAN_FILES:
         (landmarks.fan_folder() / name).write_bytes(b"no checkpoint")
