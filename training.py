@@ -1,27 +1,15 @@
 """What both training scripts share: run folder, data, loop, validation, checkpoints, resume, devices.
 
 A script builds a ``Training``, adds what is its own (a discriminator), and hands ``fit`` the function that
-takes one step. The folder ``output/<run>/`` then holds
-
-    config.json          the options and what was found out at the start (palette, colours, versions)
-    training_log.txt     one line an epoch, key=value
-    checkpoints/         last.pt and best.pt, each the full state
-    train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
-                         in val_results also the newest prediction of each, named like its source
-    events.out.tfevents.*  TensorBoard
+takes one step. What a run leaves behind is described in run_folder.py.
 """
 
 import copy
 import dataclasses
 import datetime
-import json
 import math
 import os
 import random
-import re
-import shutil
-import socket
-import subprocess
 import sys
 import time
 import warnings
@@ -29,24 +17,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
-from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-import torchvision_ops  # noqa: F401  (before torchvision)
-from commandline import DEVICES, UserError, choose_device, option, write_atomically
+from commandline import DEVICES, UserError, option
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
 from metrics import SplitMeter, nearest_colour, palette_by_name, truth_classes
 from patchgan import l1_loss, laplace_mixture_loss
 from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
-
-from torchvision.utils import make_grid  # isort: skip
-from torchvision.transforms.functional import to_pil_image  # isort: skip
+from ranks import make_accelerator
+from run_folder import RunFolder, format_row, save_png
 
 
 @dataclasses.dataclass
@@ -75,14 +59,14 @@ class TrainOptions:
     palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
     balance: float = option(
         0.3,
-        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 is plain L1",
+        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
     )
-    lr: float = option(1e-3, "peak learning rate of the decoder (Adam)")
+    lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
     encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
     weight_decay: float = option(1e-4, "decoupled weight decay of the generator")
     schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
     warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
-    ema: float = option(0.998, "decay of the moving average of the generator that is evaluated; 0 is none")
+    ema: float = option(0.995, "decay of the moving average of the generator that is evaluated; 0 is none")
     clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
     crop: float = option(0.35, "least fraction of a picture's area that a random crop keeps; 1 does not crop")
     jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
@@ -137,59 +121,6 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float) -> Tensor:
     return weight[nearest_colour(cells, colours)[0].flatten()].float()
 
 
-def start_cpu_ranks() -> None:
-    """Make ``accelerate launch --cpu --num_processes N`` start N processes, as it does with GPUs.
-
-    Without MPI accelerate starts one and says nothing (huggingface/accelerate, issue 2741): it sets the
-    address where ranks would meet, but no ranks. Seeing that, this process starts them, waits, and exits
-    with their code. In every other case it returns at once.
-    """
-    if os.environ.get("ACCELERATE_USE_CPU") != "True" or "MASTER_ADDR" not in os.environ:
-        return
-    if {"LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} & os.environ.keys():
-        return
-    launcher = " ".join(psutil.Process().parent().cmdline())  # N is handed down nowhere else
-    found = re.search(r"--num[_-]processes[ =](\d+)", launcher)
-    if not found or int(found[1]) < 2:
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = {
-            "MASTER_PORT": str(free.getsockname()[1]),
-            "WORLD_SIZE": found[1],
-            "LOCAL_WORLD_SIZE": found[1],
-        }
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, *sys.argv], env=os.environ | meeting | {"RANK": str(k), "LOCAL_RANK": str(k)}
-        )
-        for k in range(int(found[1]))
-    ]
-    try:
-        while any(rank.poll() is None for rank in ranks) and not any(rank.returncode for rank in ranks):
-            time.sleep(0.1)
-    except KeyboardInterrupt:
-        pass  # the terminal has told the ranks as well
-    failed = next((rank.returncode for rank in ranks if rank.returncode), 0)
-    for rank in ranks:
-        if failed:
-            rank.terminate()  # it would wait for one that is gone
-    sys.exit(failed or max(rank.wait() for rank in ranks))
-
-
-def _accelerator(options: TrainOptions) -> Accelerator:
-    """Device, precision and processes. Raises UserError for a device or precision that is not there."""
-    on_cpu = choose_device(options.device).type == "cpu"
-    precision = options.precision
-    if precision == "auto":
-        precision = (
-            "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
-        )
-    if precision == "fp16" and on_cpu:
-        raise UserError("--precision fp16 needs a GPU; use fp32 or bf16")
-    return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
-
-
 class Training:
     """Everything one run holds. Made the same on every rank; only rank 0 writes."""
 
@@ -203,10 +134,9 @@ class Training:
             raise UserError("--crop must be more than 0 and at most 1")
         if options.width < 64 or options.width % 64:
             raise UserError("--width must be a multiple of 64")
-        start_cpu_ranks()
         self.options, self.script = options, script
         root = resolve(options.dataset)
-        self.accelerator = _accelerator(options)
+        self.accelerator = make_accelerator(options.device, options.precision)
         self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
         torch.manual_seed(options.seed)
         random.seed(options.seed)
@@ -217,9 +147,13 @@ class Training:
         if options.output is None:
             stamp = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
             options.output = f"output/{script}_{root.name}_{broadcast_object_list(stamp)[0]}"
-        self.folder = Path(options.output)
-        self.last, self.best = (self.folder / "checkpoints" / name for name in ("last.pt", "best.pt"))
-        saved = self._open_run()
+        self.folder = RunFolder(Path(options.output))
+        settings = {"script": script, "processes": self.accelerator.num_processes} | {
+            name: value for name, value in dataclasses.asdict(options).items() if name not in FREE_ON_RESUME
+        }
+        self.settings = settings
+        saved = self.folder.resume(settings, tidy=self.main) if options.resume else self.folder.start()
+        self.accelerator.wait_for_everyone()  # no rank writes before all have looked
 
         self._load_data(root)
         palette = saved["palette"] if saved else options.palette
@@ -269,46 +203,6 @@ class Training:
         module = self.accelerator.unwrap_model(self.modules[name])
         return getattr(module, "_orig_mod", module)
 
-    def _open_run(self) -> dict | None:
-        """Make the run folder, or read the checkpoint of the one to resume."""
-        options = self.options
-        if not options.resume:
-            if self.folder.exists() and any(self.folder.iterdir()):
-                raise UserError(
-                    f"{self.folder} holds a run already; choose another --output, or go on with --resume"
-                )
-            self.accelerator.wait_for_everyone()
-            return None
-        if not (self.folder / "config.json").exists():
-            raise UserError(f"{self.folder} holds no run to resume; leave --resume out to start it")
-        if self.accelerator.is_main_process:
-            for left in self.folder.rglob(".*.tmp"):  # what a kill in mid-write left behind
-                left.unlink()
-        if not self.last.exists():
-            return None  # killed before its first checkpoint: the same run from the start
-        try:
-            saved = torch.load(self.last, map_location="cpu", weights_only=True)
-            before = saved["options"]
-        except Exception as error:
-            raise UserError(
-                f"{self.last} is no checkpoint of this program; try a copy of {self.best}"
-            ) from error
-        now = dataclasses.asdict(options)
-        differ = [
-            f"--{name.replace('_', '-')} was {before.get(name)} and is {now[name]}"
-            for name in now
-            if name not in FREE_ON_RESUME and before.get(name) != now[name]
-        ]
-        if saved["script"] != self.script:
-            differ.insert(0, f"the run was made by {saved['script']}.py")
-        if saved["ranks"] != self.accelerator.num_processes:
-            differ.append(f"processes were {saved['ranks']} and are {self.accelerator.num_processes}")
-        if differ:
-            raise UserError(
-                f"{self.folder} was trained with other settings: {'; '.join(differ)}; use the same"
-            )
-        return saved
-
     def _load_data(self, root: Path) -> None:
         options, ranks, rank = self.options, self.accelerator.num_processes, self.accelerator.process_index
         common = {
@@ -320,9 +214,9 @@ class Training:
         }
         augment = Augment(options.image_size, options.crop, options.jitter)
         self.train_set = PairDataset(root, "train", augment=augment, seed=options.seed, **common)
-        split = "val"
-        if not any((root / s).is_dir() for s in ("val", "A/val")) and (root / "test").is_dir():
-            split = "test"  # some pix2pix sets have no val
+        # some pix2pix sets have no val
+        split = "test" if any((root / s).is_dir() for s in ("test", "A/test")) else "val"
+        split = "val" if any((root / s).is_dir() for s in ("val", "A/val")) else split
         self.val_set = PairDataset(root, split, **common)
         workers = options.workers if options.workers >= 0 else min(8, (os.cpu_count() or 2) // 2)
         loader = {
@@ -386,10 +280,10 @@ class Training:
             )
         else:
             print("no palette fits these labels: L1 is the only measure (see --palette)")
-        print(f"run folder {self.folder}, on {self.device}, {self.accelerator.mixed_precision} precision")
-        config = {"options": dataclasses.asdict(self.options), "found": found}
-        text = json.dumps(config, indent=2, default=str) + "\n"
-        write_atomically(self.folder / "config.json", lambda path: path.write_text(text))
+        print(
+            f"run folder {self.folder.path}, on {self.device}, {self.accelerator.mixed_precision} precision"
+        )
+        self.folder.write_config({"options": dataclasses.asdict(self.options), "found": found})
 
     # ---------------------------------------------------------------- one step
 
@@ -441,9 +335,9 @@ class Training:
             self._restore(self._saved)
         if self.epoch >= options.epochs or (options.max_minutes and self.elapsed >= options.max_minutes * 60):
             if self.main:
-                print(f"{self.folder} is finished: {self.epoch} epochs, {self.elapsed / 60:.1f} minutes")
+                print(f"{self.folder.path} is finished: {self.epoch} epochs, {self.elapsed / 60:.1f} minutes")
             return
-        writer = SummaryWriter(str(self.folder), purge_step=self.epoch + 1) if self.main else None
+        writer = SummaryWriter(str(self.folder.path), purge_step=self.epoch + 1) if self.main else None
         total = options.epochs * len(self.train_loader)
         started = time.monotonic() - self.elapsed
         while self.epoch < options.epochs and self.progress < 1:
@@ -531,8 +425,8 @@ class Training:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
             kept = (
-                f"the last good checkpoint is {self.last}"
-                if self.last.exists()
+                f"the last good checkpoint is {self.folder.last}"
+                if self.folder.last.exists()
                 else "there is no checkpoint yet"
             )
             raise UserError(
@@ -565,10 +459,9 @@ class Training:
             meter.sums = sum(sums for _, sums in meters)
             shown = {k: v for part in gather_object([shown]) for k, v in part.items()}
         if self.main:
-            folder = self.folder / "val_results"
-            self._grid(folder, [shown[k] for k in sorted(shown)])
+            self.folder.save_grid("val_results", self.epoch, [shown[k] for k in sorted(shown)])
             for index, (_, found, _) in shown.items():
-                _save_png(folder / f"{self.val_set.pairs[index].name}.png", found)
+                save_png(self.folder.path / "val_results" / f"{self.val_set.pairs[index].name}.png", found)
         return meter.result()
 
     def _picture_indices(self, data: PairDataset) -> list[int]:
@@ -584,13 +477,7 @@ class Training:
             return
         found = self.predict(torch.stack([item["photo"] for item in items])).cpu()
         rows = [(item["photo"], picture, item["label"]) for item, picture in zip(items, found, strict=True)]
-        self._grid(self.folder / "train_results", rows)
-
-    def _grid(self, folder: Path, rows: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """One row a sample: input | prediction | truth."""
-        if rows:
-            grid = make_grid([tile for row in rows for tile in row], nrow=3, padding=4, pad_value=255)
-            _save_png(folder / f"epoch_{self.epoch:04d}.png", grid)
+        self.folder.save_grid("train_results", self.epoch, rows)
 
     def _finish_epoch(
         self, row: dict[str, float], values: dict[str, float], writer: SummaryWriter | None
@@ -606,11 +493,7 @@ class Training:
             return
         if not all(p.isfinite().all() for p in self.ema.parameters()):
             self._check_finite({"weights": math.nan}, self.step_count)
-        state = self._state()
-        write_atomically(self.last, lambda path: torch.save(state, path))
-        if better:
-            write_atomically(self.best, lambda path: shutil.copyfile(self.last, path))
-        self._write_log()
+        self.folder.save(self._state(), better, self.rows)
         line = format_row(self.rows[-1])
         print(line if len(line) < 200 else line[: line.find(" val_iou_")])
         assert writer is not None
@@ -619,17 +502,11 @@ class Training:
         writer.add_scalar("lr", self.optimisers["generator"].param_groups[-1]["lr"], self.epoch)
         writer.flush()
 
-    def _write_log(self) -> None:
-        text = "".join(format_row(row) + "\n" for row in self.rows)
-        write_atomically(self.folder / "training_log.txt", lambda path: path.write_text(text))
-
     def _state(self) -> dict:
         """The full state, all tensors and plain values, so that ``weights_only`` loading reads it."""
-        options = dataclasses.asdict(self.options)
         return {
-            "script": self.script,
-            "options": options,
-            "ranks": self.accelerator.num_processes,
+            "settings": self.settings,
+            "options": dataclasses.asdict(self.options),
             "generator": {"colours": [list(c) for c in self.params.colours], "width": self.params.width},
             "palette": self.palette.name if self.palette else "none",
             "ema": self.ema.state_dict(),
@@ -661,19 +538,8 @@ class Training:
         self.epoch, self.step_count = saved["epoch"], saved["step"]
         self.elapsed, self.best_value, self.rows = saved["elapsed"], saved["best"], saved["log"]
         if self.main:
-            self._write_log()
+            self.folder.write_log(self.rows)
             print(f"going on after epoch {self.epoch}")
-
-
-def format_row(row: dict[str, float]) -> str:
-    """One line of training_log.txt."""
-    kinds = {"epoch": "d", "images_per_s": ".1f", "seconds": ".1f"}
-    return " ".join(f"{name}={value:{kinds.get(name, '.6f')}}" for name, value in row.items())
-
-
-def _save_png(path: Path, picture: Tensor) -> None:
-    """(3, H, W) uint8 as PNG, whole or not at all."""
-    write_atomically(path, lambda temporary: to_pil_image(picture).save(temporary, format="PNG"))
 
 
 def quiet_libraries() -> None:

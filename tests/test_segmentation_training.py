@@ -53,8 +53,8 @@ def options(pairs: Path, output: Path, *more: str, kind=L1Options):
 def test_training_learns(trained):
     rows = log_rows(trained)
     assert [int(row["epoch"]) for row in rows] == list(range(1, 61))
-    assert float(rows[-1]["val_l1"]) < 0.5 * float(rows[19]["val_l1"])
-    assert float(rows[-1]["val_miou"]) > 0.7
+    assert float(rows[-1]["val_l1"]) < 0.02  # painting all pixels in one colour gives more than 0.1
+    assert float(rows[-1]["val_miou"]) > 0.9
 
 
 def test_run_folder_is_complete(trained):
@@ -164,9 +164,9 @@ def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs
 
 def test_resume_names_the_settings_that_differ(trained, pairs):
     different = options(pairs, trained, *map(str, LEARN), "--clip", "0.5", "--balance", "0.7", "--resume")
-    with pytest.raises(UserError, match=r"--balance was 0.3 and is 0.7; --clip was 1.0 and is 0.5"):
+    with pytest.raises(UserError, match=r"balance was 0.4 and is 0.7; clip was 1.0 and is 0.5"):
         Training(different, "train_l1")
-    with pytest.raises(UserError, match=r"the run was made by train_l1.py"):
+    with pytest.raises(UserError, match=r"script was train_l1 and is train_cgan"):
         Training(options(pairs, trained, *map(str, LEARN), "--resume", kind=CganOptions), "train_cgan")
 
 
@@ -286,7 +286,7 @@ def test_colours_outside_the_palette_are_counted_and_reported(pairs, tmp_path, c
     assert (
         "12.50% of the pixels of 6 sampled training labels have colours outside it" in capsys.readouterr().out
     )
-    config = json.loads((run.folder / "config.json").read_text())
+    config = json.loads((run.folder.path / "config.json").read_text())
     assert config["found"]["outside_palette"] == pytest.approx(0.125)
 
 
@@ -303,7 +303,7 @@ def test_nan_loss_stops_with_the_last_good_checkpoint(pairs, tmp_path):
         UserError, match=r"l1 became nan in epoch 3, step 1; the last good checkpoint is .*last.pt"
     ):
         run.fit(step)
-    saved = torch.load(run.last, weights_only=True)
+    saved = torch.load(run.folder.last, weights_only=True)
     assert saved["epoch"] == 2
     assert all(value.isfinite().all() for value in saved["ema"].values())
 
