@@ -48,6 +48,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=9, help="timed steps each (%(default)s)")
     parser.add_argument("--official", type=Path, help="a checkout of DragGAN to run beside ours")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(%(default)s)")
+    parser.add_argument(
+        "--type",
+        default="auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="of feature maps (%(default)s)",
+    )
     parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
     parser.add_argument("--seed", type=int, default=0, help="of weights, image and points (%(default)s)")
     parser.add_argument("--worker", choices=("ours", "official"), help=argparse.SUPPRESS)
@@ -62,22 +68,29 @@ def points(resolution: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return handles, handles + resolution / 8 * np.stack((np.cos(angle), np.sin(angle)), axis=1)
 
 
+def feature_type(options: argparse.Namespace) -> torch.dtype:
+    from draggan.generators.stylegan2 import fast_dtype
+
+    return fast_dtype(options.device) if options.type == "auto" else getattr(torch, options.type)
+
+
 # --- the two implementations: each yields a description, then what a step took ---------------------------
 
 
 def ours(options: argparse.Namespace) -> Iterator[dict]:
     from draggan.drag import Drag, Settings
     from draggan.generators import keep_freed_memory, load_generator
-    from draggan.generators.stylegan2 import config_f, fast_dtype, random_generator
+    from draggan.generators.stylegan2 import config_f, random_generator
 
     if options.model == "stylegan2":
         if options.device == "cpu":
             keep_freed_memory()  # as load_generator does
         generator = random_generator(config_f(int(options.resolution)), options.seed)
         generator = generator.to(options.device, memory_format=torch.channels_last)
-        generator.feature_dtype = fast_dtype(options.device)
     else:
         generator = load_generator(options.model, options.device)
+    if hasattr(generator, "feature_dtype"):
+        generator.feature_dtype = feature_type(options)
     styles = generator.seed_styles(options.seed)
     handles, targets = points(generator.resolution, int(options.points), options.seed)
     settings = Settings(max_steps=10_000, patience=10_000)
@@ -92,13 +105,13 @@ def ours(options: argparse.Namespace) -> Iterator[dict]:
 
 def agreement(options: argparse.Namespace) -> tuple[float, float]:
     """Cosine of the feature map and of the gradient toward w in the fast type to those in float32."""
-    from draggan.generators.stylegan2 import config_f, fast_dtype, random_generator
+    from draggan.generators.stylegan2 import config_f, random_generator
 
     generator = random_generator(config_f(int(options.resolution)), options.seed)
     generator = generator.to(options.device, memory_format=torch.channels_last)
     handles, targets = points(generator.resolution, int(options.points), options.seed)
     results = []
-    for dtype in (torch.float32, fast_dtype(options.device)):
+    for dtype in (torch.float32, feature_type(options)):
         generator.feature_dtype = dtype
         styles = generator.seed_styles(options.seed).requires_grad_()
         features = generator.features(styles)
@@ -179,7 +192,7 @@ class Worker:
     def __init__(self, kind: str, options: argparse.Namespace, resolution: int, count: int):
         command = [sys.executable, __file__, "--worker", kind, "--model", options.model]
         command += ["--resolution", str(resolution), "--points", str(count), "--seed", str(options.seed)]
-        command += ["--device", options.device, "--threads", str(options.threads)]
+        command += ["--device", options.device, "--threads", str(options.threads), "--type", options.type]
         if options.official:
             command += ["--official", str(options.official)]
         self.process = subprocess.Popen(
@@ -270,12 +283,11 @@ def main() -> int:
         print(f"{options.official} is not a checkout of DragGAN (no viz/renderer.py): ours alone")
         options.official = None
     from draggan.generators import ModelError
-    from draggan.generators.stylegan2 import fast_dtype
 
     print(machine(options.device))
     print(f"model {options.model}, {options.steps} steps each, medians; load {os.getloadavg()[0]:.1f}")
     if options.model == "stylegan2":
-        print(f"feature maps in {str(fast_dtype(options.device)).removeprefix('torch.')}")
+        print(f"feature maps in {str(feature_type(options)).removeprefix('torch.')}")
     print("\n" + "  ".join(HEADS))
     resolutions = [int(r) for r in options.resolution.split(",")] if options.model == "stylegan2" else [0]
     counts = [int(p) for p in options.points.split(",")]
