@@ -118,6 +118,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"{path} could not be written ({reason}); free some space and run it again") from error
+        raise UserError(
+            f"{path} could not be written ({reason}); free some space and run it again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)

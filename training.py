@@ -49,7 +49,7 @@ class TrainOptions:
         "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
     )
     workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
-    val_every: int = option(1, "validate every so many epochs, and after the last")
+    val_every: int = option(2, "validate every so many epochs, and after the last")
     device: str = option("auto", "where to compute", DEVICES)
     seed: int = option(0, "seed of weights, order and augmentation")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
@@ -102,12 +102,14 @@ def to_bytes(pictures: Tensor) -> Tensor:
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def colour_weights(labels: Tensor, colours: Tensor, balance: float) -> Tensor:
+def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 0) -> Tensor:
     """How much a pixel of each colour counts in the L1 loss: frequency ** -balance, 1 on average.
 
     Args:
         labels: (N, 3, H, W) uint8, a sample of the training labels.
         colours: (K, 3) on [0, 255]; a pixel belongs to the nearest.
+        void: so many of the last colours stand for no class; they count as little as the most frequent one,
+            however rare, because void painted where a class is costs that class.
 
     Returns:
         (32768,) a table over RGB with 5 bits a channel: one look-up a pixel instead of K distances.
@@ -115,6 +117,8 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float) -> Tensor:
     index, _ = nearest_colour(labels, colours)
     frequency = torch.bincount(index.flatten(), minlength=len(colours)).double() / index.numel()
     weight = frequency.clamp(min=1e-3) ** -balance
+    if void:
+        weight[-void:] = weight[:-void].min()
     weight /= (weight * frequency).sum()
     steps = torch.arange(32) * 8 + 4
     cells = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, 32, 1024)
@@ -152,6 +156,7 @@ class Training:
             name: value for name, value in dataclasses.asdict(options).items() if name not in FREE_ON_RESUME
         }
         self.settings = settings
+        self.batch = options.batch_size * self.accelerator.num_processes  # pictures a step on all ranks
         saved = self.folder.resume(settings, tidy=self.main) if options.resume else self.folder.start()
         self.accelerator.wait_for_everyone()  # no rank writes before all have looked
 
@@ -163,7 +168,9 @@ class Training:
         self.params = GeneratorParams(tuple(tuple(c) for c in colours), options.width)
         self.weights: Tensor | None = None
         if colours and options.balance:
-            self.weights = colour_weights(sample, torch.tensor(colours), options.balance).to(self.device)
+            void = len(self.palette.void) if self.palette else 0
+            weights = colour_weights(sample, torch.tensor(colours), options.balance, void)
+            self.weights = weights.to(self.device)
         fresh = options.encoder == "imagenet" and saved is None
         network = Generator(self.params, ENCODER_WEIGHTS if fresh else None)
         network = network.to(self.device, memory_format=torch.channels_last)
@@ -328,8 +335,15 @@ class Training:
     # ---------------------------------------------------------------- the loop
 
     def fit(self, step: Callable[[Tensor, Tensor, Tensor | None], dict[str, Tensor]]) -> None:
-        """Train. ``step`` takes photo and label (N, 3, H, W) on [-1, 1] and the pixel weights, updates the
-        networks and returns its losses by name; "l1" must be among them."""
+        """Train until the epochs or the time are over.
+
+        Args:
+            step: takes photo and label (N, 3, H, W) on [-1, 1] and the pixel weights (N, 1, H, W) or None,
+                updates the networks and returns its losses by name, each a scalar without gradient.
+
+        Raises:
+            UserError: if a loss is not finite, or a file cannot be written or read.
+        """
         options = self.options
         if self._saved is not None:
             self._restore(self._saved)
@@ -353,6 +367,7 @@ class Training:
             )
             for module in self.modules.values():
                 module.train()
+            # lr -> data -> step -> average -> show; then validate, save, log
             for batch in bar:
                 self.elapsed = time.monotonic() - started
                 self.progress = self._progress(total)
@@ -369,16 +384,15 @@ class Training:
                 if steps % 10 == 0 or self.device.type == "cpu":  # reading a value waits for a GPU
                     means = {name: (value / steps).item() for name, value in sums.items()}
                     self._check_finite(means, steps)
-                    speed = (
-                        steps
-                        * options.batch_size
-                        * self.accelerator.num_processes
-                        / (time.monotonic() - begun)
-                    )
+                    speed = steps * self.batch / (time.monotonic() - begun)
                     bar.set_postfix({**{k: f"{v:.4f}" for k, v in means.items()}, "images/s": f"{speed:.1f}"})
             bar.close()
             seconds = time.monotonic() - begun
-            if steps == 0:
+            if steps == 0:  # the time ran out between two epochs
+                if self.rows and "val_l1" not in self.rows[-1]:
+                    values = self.validate()
+                    row = self.rows.pop() | {f"val_{name}": value for name, value in values.items()}
+                    self._finish_epoch(row, values, writer)
                 break
             self.epoch += 1
             means = {name: (value / steps).item() for name, value in sums.items()}
@@ -391,10 +405,9 @@ class Training:
             if last or self.epoch % options.val_every == 0:
                 values = self.validate()
                 row |= {f"val_{name}": value for name, value in values.items()}
-            if self.main:
-                self._train_pictures()
-            images = steps * options.batch_size * self.accelerator.num_processes
-            row |= {"images_per_s": images / seconds, "seconds": time.monotonic() - begun}
+                if self.main:
+                    self._train_pictures()
+            row |= {"images_per_s": steps * self.batch / seconds, "seconds": time.monotonic() - begun}
             self.elapsed = time.monotonic() - started
             self._finish_epoch(row, values, writer)
             self.accelerator.wait_for_everyone()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
 # Few steps of a small network on tiny pictures; every test that trains starts from these.
 SMALL = ["--image-size", "32", "--batch-size", "2", "--encoder", "scratch", "--width", "64", "--workers", "0"]
-SMALL += ["--device", "cpu", "--pictures", "2"]
+SMALL += ["--device", "cpu", "--pictures", "2", "--val-every", "1"]
 COLOURS = np.array([(128, 128, 128), (128, 0, 0), (128, 64, 128)], np.uint8)  # sky, building, road
 
 
