@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from commandline import UserError, run
-from download_models import (
+from fetching import (
     DownloadError,
     File,
     fetch_by_address,

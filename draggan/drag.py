@@ -259,7 +259,7 @@ class Drag:
         inside = (candidates >= 0).all(-1) & (candidates <= self.generator.resolution - 1).all(-1)
         distance = (self._sample(features, candidates) - self._handle_features).abs().sum(-1)
         nearest = distance.masked_fill(~inside, torch.inf).argmin(dim=1)
-        return candidates[torch.arange(len(nearest)), nearest]
+        return candidates[torch.arange(len(nearest), device=nearest.device), nearest]
 
     def _judge(self, distances: Tensor, loss: Tensor) -> None:
         mean = float(distances.mean())

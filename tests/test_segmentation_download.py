@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 from segmentation_data import ROOT, error_of, picture_pair
 
-import download_models
+import fetching
 from commandline import UserError
 from download_dataset import BY_NAME, DataSet, Source, build_camvid, install, move_cyclegan, move_splits
-from download_models import DownloadError, File
+from fetching import DownloadError, File
 from metrics import CAMVID
 from pix2pix_dataset import PairDataset
 
@@ -39,7 +39,7 @@ class Site:
 @pytest.fixture
 def site(monkeypatch):
     site = Site()
-    monkeypatch.setattr(download_models, "PAUSE", 0.01)
+    monkeypatch.setattr(fetching, "PAUSE", 0.01)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
