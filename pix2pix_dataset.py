@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
@@ -98,7 +98,7 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
 def read_picture(path: Path) -> Image.Image:
     """A picture file as 8-bit RGB.
 
-    Grey becomes grey RGB, palette files take their palette's colours, 16-bit grey keeps its upper 8 bits,
+    A photo is turned upright as its EXIF says. Grey becomes grey RGB, palette files take their palette's colours, 16-bit grey keeps its upper 8 bits,
     an opaque alpha channel is dropped.
 
     Raises:
@@ -107,6 +107,7 @@ def read_picture(path: Path) -> Image.Image:
     try:
         picture = Image.open(path)
         picture.load()
+        picture = ImageOps.exif_transpose(picture)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{path} cannot be read as a picture ({str(error).splitlines()[0]}); replace or remove it, "

@@ -10,6 +10,7 @@ weights in eval mode: the same photo gives the same PNG, whatever else is in the
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +129,9 @@ def main() -> None:
         if meter is not None:
             meter.update(as_tensor(picture), as_tensor(label))
     if meter is not None:
-        print(json.dumps(meter.result(), indent=2))
+        # JSON knows no nan: the IoU of a class that occurs nowhere is null
+        values = {name: None if math.isnan(value) else value for name, value in meter.result().items()}
+        print(json.dumps(values, indent=2))
     else:
         print(f"{len(jobs)} pictures written to {output}")
 

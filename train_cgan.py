@@ -5,7 +5,8 @@
     python train_cgan.py --dataset camvid --output output/cgan --resume
     accelerate launch --num_processes 2 train_cgan.py --dataset cityscapes --output output/cgan
 
-Pictures, numbers and checkpoints go to the run folder under output/ (see training.py).
+The L1 term is that of train_l1.py. The GAN term reaches the generator through the picture it paints.
+Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,12 @@
     python train_l1.py --dataset camvid --output output/l1 --resume
     accelerate launch --num_processes 2 train_l1.py --dataset cityscapes --output output/l1
 
-Pictures, numbers and checkpoints go to the run folder under output/ (see training.py).
+Where labels are flat colours the generator chooses between them, and L1 is taken as what it is for a choice:
+the negative log-likelihood of a mixture of Laplace distributions (``laplace_mixture_loss`` in patchgan.py).
+``--head rgb`` paints freely and takes the L1 of the picture. No other loss is there in either case, and the
+L1 that is logged is that of the pictures.
+
+Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
 """
 
 from dataclasses import dataclass

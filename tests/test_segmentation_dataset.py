@@ -120,6 +120,13 @@ def test_kinds_of_pictures(tmp_path):
         read_picture(tmp_path / "print.jpg")
 
 
+def test_photos_are_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: a quarter turn clockwise shows it upright
+    Image.new("RGB", (40, 20)).save(tmp_path / "phone.jpg", exif=exif)
+    assert read_picture(tmp_path / "phone.jpg").size == (20, 40)
+
+
 def test_labels_are_scaled_by_nearest_neighbour(tmp_path):
     make_pairs(tmp_path)
     for augment in (None, Augment(48, crop=0.4, jitter=0.5)):
