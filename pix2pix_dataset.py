@@ -98,8 +98,8 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
 def read_picture(path: Path) -> Image.Image:
     """A picture file as 8-bit RGB.
 
-    A photo is turned upright as its EXIF says. Grey becomes grey RGB, palette files take their palette's colours, 16-bit grey keeps its upper 8 bits,
-    an opaque alpha channel is dropped.
+    A photo is turned upright as its EXIF says. Grey becomes grey RGB, palette files take their palette's
+    colours, 16-bit grey keeps its upper 8 bits, an opaque alpha channel is dropped.
 
     Raises:
         UserError: naming the file, if it is broken or of another kind (CMYK, float, transparent).
