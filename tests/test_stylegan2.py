@@ -1,6 +1,7 @@
 """The StyleGAN2 network against the paper's formulas, written here in the most direct way, with autograd."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from draggan.generators import load_generator, weights
 from draggan.generators.stylegan2 import Config, StyleGAN2, config_f, fast_dtype, random_generator
 
 ROOT = Path(__file__).resolve().parents[1]
+TINY = Path(__file__).parent / "fixtures" / "stylegan2_tiny.pkl"
 CONFIGS = {
     "skip": Config(16, (16, 12, 8), (20, 20, 28), clamp=3.0),
     "resnet": Config(16, (16, 12, 8), (20, 20, 28), "resnet", clamp=3.0),
@@ -200,6 +202,23 @@ def test_cuda_gives_the_same(tmp_path, monkeypatch):
     torch.testing.assert_close(there.image(styles.cuda()).cpu(), here.image(styles), atol=2e-2, rtol=2e-2)
     features = there.features(styles.cuda()).cpu().flatten()
     assert float(F.cosine_similarity(features, here.features(styles).flatten(), 0)) > 0.99
+
+
+def test_a_drag_does_not_know_which_generator_it_holds(tmp_path, monkeypatch):
+    from draggan.drag import Drag, Settings
+
+    monkeypatch.setattr(generators, "CHECKPOINTS", tmp_path)
+    shutil.copy(TINY, tmp_path / "tiny.pkl")
+    generator = load_generator("tiny")
+    start = generator.seed_styles(1)
+    drag = Drag(generator, start, np.array([[20, 30]]), np.array([[40, 30]]), settings=Settings(max_steps=4))
+    steps = list(drag.run())
+    assert [step.number for step in steps] == [1, 2, 3, 4]
+    assert all(np.isfinite(step.loss) for step in steps)
+    changed = (drag.styles != start).any(-1)[0]
+    assert bool(changed[: generator.free_rows].all())
+    assert not bool(changed[generator.free_rows :].any())
+    assert generator.picture(drag.styles).shape == (64, 64, 3)
 
 
 def test_benchmark_runs():
