@@ -171,6 +171,10 @@ def _dict(pairs=()) -> dict:
     return {_key(key): value for key, value in pairs}
 
 
+def _set(items=()) -> set:
+    return {_key(item) for item in items}
+
+
 def _array(_version, shape, dtype, fortran, data) -> np.ndarray:
     """NumPy array from what it saves of itself."""
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or len(shape) > MAX_DIMENSIONS:
@@ -190,8 +194,8 @@ BUILDERS = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.storage._load_from_bytes": _storage,
     "collections.OrderedDict": _dict,
-    "builtins.set": lambda items=(): {_key(item) for item in items},  # sets of older protocols
-    "__builtin__.set": lambda items=(): {_key(item) for item in items},
+    "builtins.set": _set,  # the older protocols have no sets of their own
+    "__builtin__.set": _set,
     "dnnlib.util.EasyDict": _dict,
     "dnnlib.EasyDict": _dict,
     "numpy.dtype": _dtype,

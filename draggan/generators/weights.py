@@ -2,9 +2,11 @@
 
 Known files: NVIDIA's pickles (stylegan2-ada-pytorch, stylegan3 and the models that DragGAN lists, and the
 older TensorFlow ones), checkpoints of rosinality's stylegan2-pytorch and its many relatives (a state dict,
-most often under ``g_ema``), and our own safetensors. The first two are read by plain_pickle.py, where no
-code in a file can run. What was read is written beside the file as ``NAME.pkl.stylegan2.safetensors``, which
-opens in a fraction of the time; it is made anew when the file changes.
+most often under ``g_ema``), and our own safetensors.
+
+Pickles are read by plain_pickle.py, where no code in a file can run. For a checkpoint it checks what is
+claimed, and torch.load(weights_only=True) reads it then. The result is written beside the file, as
+``NAME.stylegan2.safetensors``, which opens in a fraction of the time; it is made anew when the file changes.
 """
 
 import argparse
