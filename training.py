@@ -58,7 +58,7 @@ class TrainOptions:
     )
     palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
     balance: float = option(
-        0.3,
+        0.5,
         "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
     )
     lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
