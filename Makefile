@@ -37,7 +37,7 @@ test: $(VENV)/.installed-dev
 
 train: setup
 	$(RUN) download_models.py mobilenet_v2
-	$(RUN) train_cgan.py --dataset datasets/faces --output output/faces_cgan --max-minutes 5 $(ARGS)
+	$(RUN) train_cgan.py --dataset datasets/faces --max-minutes 5 --val-every 4 $(ARGS)
 
 setup: $(VENV)/.installed
 

@@ -25,6 +25,7 @@ from draggan.generators import Generator
 from draggan.landmarks import LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
+FIRST_LOOK = 8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
 GAIN = 0.02  # share of the way that counts as one
 
@@ -116,7 +117,7 @@ class EditRun:
         while True:
             step = drag.step()
             over = drag.stopped or ("step limit" if step.number >= self.settings.max_steps else None)
-            if not over and step.number % LOOK_EVERY:
+            if not over and (step.number < FIRST_LOOK or step.number % LOOK_EVERY):
                 yield Progress(step)
                 continue
             try:
@@ -139,9 +140,9 @@ class EditRun:
             elif looks_without_gain >= LOOKS_PATIENCE:
                 self._end("no progress")
             else:
-                # The landmarks' word for where the handles are by now.
-                handles = np.clip(face.points[list(plan.indices)], 0, generator.resolution - 1)
-                drag.set_points(handles, plan.targets)
+                if over or step.number > FIRST_LOOK:  # the landmarks' word for where the handles are by now
+                    handles = np.clip(face.points[list(plan.indices)], 0, generator.resolution - 1)
+                    drag.set_points(handles, plan.targets)
                 continue
             return
 
