@@ -166,10 +166,9 @@ def edit_face(
         for name, strength in edits:
             edit_run = EditRun(editor, after, name, strength, edit_settings(name, options))
             for progress in edit_run:
-                bar.set_postfix_str(
-                    f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px",
-                    refresh=True,
-                )
+                text = f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px"
+                bar.set_postfix_str(text, refresh=False)
+                bar.update(0)  # draws at most ten times a second
             result, after = edit_run.result, edit_run.result.face
             free = np.maximum(free, edit_run.plan.mask(len(free), len(free)))
             record["steps"] += result.steps
