@@ -25,7 +25,9 @@ from draggan.generators import Generator
 from draggan.landmarks import LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
-FIRST_LOOK = 8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
+FIRST_LOOK = (
+    8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
+)
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
 GAIN = 0.02  # share of the way that counts as one
 
