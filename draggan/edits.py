@@ -229,7 +229,7 @@ EDITS = {
         Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.45, drag=SLIM_DRAG),
         Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), 0.5, drag=SMILE_DRAG),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
-        Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, 24, EYES_DRAG),
+        Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, 32, EYES_DRAG),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
         Edit("big-eyes", "Big eyes", _big_eyes, _eyes, True),
         Edit("open-mouth", "Open mouth", _open_mouth, _jaw_and_mouth, False, ("lip_gap",)),
