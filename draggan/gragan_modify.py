@@ -11,6 +11,7 @@ This file is layout and wiring; what happens is in sessions.py. Scripts call it 
 import atexit
 import os
 import random
+import signal
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,7 +47,8 @@ CSS = """
 .gradio-container {max-width: 1280px !important}
 #picture img {object-fit: contain; cursor: crosshair}
 #edits button {min-height: 3.2em; font-size: 1.05em}
-#note {min-height: 3.2em} #note.mistake {color: var(--error-text-color, #b91c1c)}
+#note {min-height: 3.2em} 
+@media (max-width: 640px) {#picture {height: auto !important} #picture > * {max-height: 100vw}}
 """
 
 
@@ -229,7 +231,12 @@ def layout(app: App) -> gr.Blocks:
                 note = gr.Markdown(elem_id="note")
                 progress = gr.Markdown(elem_id="progress")
                 gallery = gr.Gallery(
-                    label=I18N("history"), columns=6, height=170, allow_preview=False, elem_id="history"
+                    label=I18N("history"),
+                    columns=6,
+                    height=190,
+                    object_fit="contain",
+                    allow_preview=False,
+                    elem_id="history",
                 )
             with gr.Column(scale=2, min_width=320):
                 with gr.Row():
@@ -359,6 +366,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     studio = Studio(choose_device(options.device), options.model)
     atexit.register(studio.close)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files go then, too
     os.environ["GRADIO_TEMP_DIR"] = str(studio.folder / "served")
     try:
         studio.start_of(options.model, options.seed, DEFAULT_PSI)  # the first visitor need not wait
