@@ -36,7 +36,7 @@ DEFAULTS = {field.name: field.default for field in fields(Settings)}
 # Advanced settings: (name, least, most, step); names, defaults and meaning are those of drag.Settings.
 SLIDERS = (
     ("lr", 0.0005, 0.02, 0.0005),
-    ("free_rows", 0, 18, 1),
+    ("free_rows", 0, 23, 1),
     ("mask_weight", 0, 50, 1),
     ("supervision_radius", 1, 12, 0.5),
     ("tracking_radius", 2, 32, 1),
