@@ -101,6 +101,9 @@ class EditRun:
     settings: Settings | None = None  # None: what suits the edit
     plan: Plan = field(init=False)
     result: Result = field(init=False)
+    drag: Drag | None = field(
+        init=False, default=None
+    )  # at work from the first step on; its styles are now's
 
     def __post_init__(self):
         edit = find_edit(self.name, self.strength)
@@ -115,6 +118,7 @@ class EditRun:
         generator, plan = self.editor.generator, self.plan
         mask = plan.mask(generator.resolution, 256)
         drag = Drag(generator, self.start.styles, plan.handles, plan.targets, mask, self.settings)
+        self.drag = drag
         edit, best, looks_without_gain = EDITS[self.name], -np.inf, 0
         while True:
             step = drag.step()
