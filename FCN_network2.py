@@ -1,15 +1,13 @@
 """The generator: a fully convolutional encoder-decoder with skips that paints labels over a photo.
 
 An ImageNet MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) reads the photo at strides 2 to 32; a light
-top-down decoder (after Lin et al. 2017, "Feature Pyramid Networks", arXiv 1612.03144) brings it back. At
-256 x 256 it costs about a fifth of a 64-channel U-Net's multiplications and sees more, because the encoder
-already knows what things look like.
+top-down decoder (after Lin et al. 2017, "Feature Pyramid Networks", arXiv 1612.03144) brings it back.
+It starts from an encoder that already knows what things look like.
 
 Three choices that matter:
 
 * The encoder's batch norms are folded into its convolutions. Training then needs no batch statistics: a
-  picture's prediction does not depend on its neighbours in the batch, several GPUs need no SyncBN, and a
-  training step on a CPU takes less than half the time.
+  picture's prediction does not depend on its neighbours in the batch, and several GPUs need no SyncBN.
 * Labels are flat colours. The "colours" head gives every pixel a probability for each of K given colours
   and paints the likeliest, so the picture is as crisp as the labels and no pixel ends between two classes
   at the colour of a third. The gradient of the picture goes through the mean colour (straight-through,

@@ -155,18 +155,12 @@ class Drag:
         self._points = torch.from_numpy(handles).to(device)
         self._targets = torch.from_numpy(targets).to(device)
         self._disc = self._offsets_disc().to(device)
-        with torch.no_grad():
-            features = (
-                self.generator.features(self.styles, self._resolution) if self.steps_done else self._features0
-            )
-            self._templates = self._sample(features, self._points[:, None] + self._disc)  # (K, Q, C)
-            self._handle_features = self._sample(features, self._points[:, None])  # (K, 1, C)
         self._best = math.inf
         self._best_change = self._change.detach().clone()
         self._reference = math.inf  # the last distance that counted as progress, and when it was reached
         self._reference_step = self.steps_done
         self._first_distance = float((self._targets - self._points).norm(dim=1).mean())
-        self._fresh = True
+        self._fresh = True  # the next step takes the features of the points from its own map
         self.stopped = None
 
     @property
@@ -197,9 +191,13 @@ class Drag:
         began = time.perf_counter()
         settings = self.settings
         features = self.generator.features(self._with_change(self._change), self._resolution)
-        if not self._fresh:
-            self._points = self._track(features.detach())
-        self._fresh = False
+        with torch.no_grad():
+            if self._fresh:
+                self._templates = self._sample(features, self._points[:, None] + self._disc)  # (K, Q, C)
+                self._handle_features = self._sample(features, self._points[:, None])  # (K, 1, C)
+                self._fresh = False
+            else:
+                self._points = self._track(features)
 
         to_target = self._targets - self._points
         distances = to_target.norm(dim=1)

@@ -481,7 +481,8 @@ def test_evil_checkpoints(tmp_path, trap):
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.3, 0.7, 0.999])
 def test_truncated_files(tmp_path, part):
     torch.save({"g_ema": rosinality(random_generator(Config(8, (8, 8), (8, 8))))}, tmp_path / "z.pt")
-    torch.save(torch.load(tmp_path / "z.pt"), tmp_path / "l.pt", _use_new_zipfile_serialization=False)
+    tensors = torch.load(tmp_path / "z.pt", weights_only=True)
+    torch.save(tensors, tmp_path / "l.pt", _use_new_zipfile_serialization=False)
     model = random_generator(config := Config(8, (8, 8), (8, 8)))
     weights.write_ours(tmp_path / "s.safetensors", config, model.state_dict())
     copy_tiny(tmp_path)
