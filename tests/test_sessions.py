@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from draggan import sessions
-from draggan.drawing import overlay
-from draggan.sessions import SessionError, Studio
-from draggan.texts import EN, ZH, say, say_error
-from draggan.turns import BusyError, Turns
+from draggan.app import studio as studios
+from draggan.app.drawing import overlay
+from draggan.app.studio import Studio
+from draggan.app.texts import EN, ZH, Mistake, say, say_error
+from draggan.app.turns import BusyError, Turns
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def test_a_smile_is_marked_dragged_undone_and_redone(session):
     assert 1 <= end.step <= 80
     assert len([view for view in views if view.running]) > 3  # it could be watched
     assert end.before.is_file()
-    assert end.after.is_file()
-    assert Image.open(end.after).text["Comment"].startswith("AI-made")
+    assert end.result.is_file()
+    assert Image.open(end.result).text["Comment"].startswith("AI-made")
     with Image.open(end.animation) as animation:
         assert animation.n_frames >= 3
     after = session.picture.copy()
@@ -65,7 +65,7 @@ def test_a_smile_is_marked_dragged_undone_and_redone(session):
     assert np.array_equal(session.picture, before)
     session.redo()
     assert np.array_equal(session.picture, after)
-    with pytest.raises(SessionError, match="nothing_to_redo"):
+    with pytest.raises(Mistake, match="nothing_to_redo"):
         session.redo()
     session.go_to(0)
     assert np.array_equal(session.picture, before)
@@ -86,39 +86,39 @@ def test_stop_keeps_the_state_and_start_goes_on(session):
     again = finish(session, stop_at=stopped.step + 2)[-1]
     assert again.step > stopped.step
     assert not session.styles.equal(half)
-    assert len(session.shots) == 3
+    assert len(session.history.shots) == 3
 
 
 def test_points_by_hand_and_mistakes(session):
-    with pytest.raises(SessionError, match="nothing_marked"):
+    with pytest.raises(Mistake, match="nothing_marked"):
         session.start()
     session.click(10, 10)
     assert session.view().note[0] == "click_target"
-    with pytest.raises(SessionError, match="outside"):
+    with pytest.raises(Mistake, match="outside"):
         session.click(5000, 10)
     session.click(30, 30)
     session.undo_point()
-    assert (len(session.handles), len(session.targets)) == (1, 0)
+    assert (len(session.marks.handles), len(session.marks.targets)) == (1, 0)
     session.clear_points()
-    assert not session.handles
-    with pytest.raises(SessionError, match="empty_mask"):
-        session.set_mask(np.zeros((64, 64)))
-    session.set_mask(np.ones((64, 64)))
-    assert session.mask.shape == (64, 64)
-    with pytest.raises(SessionError, match="bad_seed"):
+    assert not session.marks.handles
+    with pytest.raises(Mistake, match="empty_region"):
+        session.set_region(np.zeros((64, 64)))
+    session.set_region(np.ones((64, 64)))
+    assert session.marks.region.shape == (64, 64)
+    with pytest.raises(Mistake, match="bad_seed"):
         session.generate(-1)
     session.click(400, 600)
     session.click(460, 600)
     session.start()
-    with pytest.raises(SessionError, match="running"):
+    with pytest.raises(Mistake, match="running"):
         session.choose_edit("smile")
     session.stop()
     finish(session)
 
 
 def test_no_face_is_said_in_plain_words(session, monkeypatch):
-    monkeypatch.setattr(session.studio, "detect", lambda image: [])
-    with pytest.raises(SessionError) as raised:
+    monkeypatch.setattr(session.studio.detector, "detect", lambda image: [])
+    with pytest.raises(Mistake) as raised:
         session.choose_edit("smile")
     assert "No face was found" in say_error(raised.value)
     assert "未找到人脸" in say_error(raised.value, "zh-CN")
@@ -166,11 +166,11 @@ def test_the_line_is_bounded():
 
 
 def test_sessions_are_bounded_and_age(studio, monkeypatch):
-    monkeypatch.setattr(sessions, "LIVE_SESSIONS", studio.live + 1)
+    monkeypatch.setattr(studios, "LIVE_SESSIONS", studio.live + 1)
     old = studio.session("old")
-    with pytest.raises(SessionError, match="full"):
+    with pytest.raises(Mistake, match="full"):
         studio.session("one too many")
-    old.used -= 2 * sessions.IDLE_SECONDS
+    old.used -= 2 * studios.IDLE_SECONDS
     studio.session("now there is room")
     assert not old.folder.exists()
     studio.drop("now there is room")
