@@ -71,7 +71,7 @@ def source_part(parts: dict, handlers: Handlers) -> None:
         parts["seed"] = gr.Number(
             handlers.seed, label=I18N("seed"), precision=0, minimum=0, elem_id="seed", scale=2, min_width=90
         )
-        button(parts, "random", scale=1)
+        button(parts, "random", scale=2, min_width=120)
     button(parts, "fetch", visible=False, variant="primary")
 
 
@@ -80,6 +80,7 @@ def edits_part(parts: dict) -> None:
     with gr.Row(elem_id="edits"):
         for name in EDITS:
             parts[f"edit_{name}"] = gr.Button(I18N(name), elem_id=f"edit-{name}", min_width=90)
+    parts["why_not"] = gr.Markdown(I18N("why_not"), visible=False, elem_id="why-not")
     parts["strength"] = gr.Slider(
         -MAX_STRENGTH, MAX_STRENGTH, 1, step=0.1, label=I18N("strength"), elem_id="strength"
     )
@@ -201,13 +202,13 @@ def layout(handlers: Handlers) -> gr.Blocks:
     return page.queue(max_size=64)
 
 
-def launch(handlers: Handlers, **how):
-    """Serve the page. OSError if the port is taken."""
+def launch(handlers: Handlers, **how) -> gr.Blocks:
+    """Serve the page, which is returned where `prevent_thread_lock` lets go on. OSError if the port is taken."""
     os.environ["GRADIO_TEMP_DIR"] = str(handlers.studio.folder / "served")
     files.limit_pixels()
-    return layout(handlers).launch(
-        css_paths=STYLE, max_file_size="10mb", ssr_mode=False, i18n=I18N, footer_links=["api"], **how
-    )
+    page = layout(handlers)
+    page.launch(css_paths=STYLE, max_file_size="10mb", ssr_mode=False, i18n=I18N, footer_links=["api"], **how)
+    return page
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ def overlay(
     size = len(out)
     radius = max(2, round(size / 128))
     if mask is not None:
-        free = cv2.resize(np.asarray(mask, np.float32), (out.shape[1], size)) > 0.5
+        free = cv2.resize(np.asarray(mask, np.float32), (out.shape[1], size), interpolation=cv2.INTER_LINEAR)
+        free = cv2.GaussianBlur(free, (0, 0), max(1, size / 256)) > 0.5  # no stairs along its border
         out[~free] = (out[~free] * 0.6).astype(np.uint8)
         lines, _ = cv2.findContours(free.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(out, lines, -1, (255, 255, 255), max(1, radius // 4), cv2.LINE_AA)

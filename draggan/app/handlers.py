@@ -19,7 +19,7 @@ from draggan.edits import EDITS
 
 SHOWN = (
     *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
-    *("history", "start", "stop", "seed", "model", "fetch", "x", "y"),
+    *("history", "start", "stop", "seed", "model", "fetch", "why_not", "x", "y"),
     *(f"edit_{name}" for name in EDITS),
 )
 # Advanced settings: name → (least, most, step); defaults and meaning are those of drag.Settings.
@@ -94,6 +94,7 @@ class Handlers:
             "seed": view.subject.seed,
             "model": gr.update(value=view.subject.model),
             "fetch": gr.update(visible=False),
+            "why_not": gr.update(visible=not view.is_face),
             "x": x,
             "y": y,
             **{f"edit_{name}": gr.update(interactive=view.is_face) for name in EDITS},
