@@ -19,8 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from commandline import UserError, option, parse, run
 from draggan.app.handlers import Handlers
@@ -30,6 +29,7 @@ from draggan.app.studio import Studio
 from draggan.drag import Settings
 from draggan.gragan_modify import launch
 
+ROOT = Path(__file__).resolve().parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT = 600_000  # ms
 STEPS = 20  # of the drags that are compared

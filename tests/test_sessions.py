@@ -136,7 +136,7 @@ def test_points_that_have_not_arrived_can_go_on(session):
 
 @pytest.mark.parametrize("name", ["w_plus", *RANGES])
 def test_settings_of_the_page_reach_the_drag(studio, session, request, name):
-    value = not DEFAULTS[name] if name == "w_plus" else RANGES[name][0] + RANGES[name][2]
+    value = not DEFAULTS[name] if name == "w_plus" else RANGES[name][0] + 3 * RANGES[name][2]
     assert value != DEFAULTS[name]
     visitor = SimpleNamespace(session_hash=request.node.name)
     assert studio.session(visitor.session_hash) is session
