@@ -149,7 +149,7 @@ def on_the_page(studio: Studio, browser, url: str) -> tuple[float, int]:
     mark(session)
     page.click("#start")
     seconds = seconds_a_step(lambda: session.step)
-    frames = len(session._frames)
+    frames = len(session._dragging.frames)
     page.wait_for_function("() => /Ended|Done/.test(document.querySelector('#note').innerText)")
     context.close()
     while studio.live:

@@ -31,6 +31,7 @@ from draggan.edits import EDITS, MAX_STRENGTH
 from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI
 
 I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
+READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
 STYLE = Path(__file__).with_name("app") / "page.css"
 
 
@@ -152,6 +153,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open)
+    page.load(None, None, None, js=READ_ALOUD)
     on(parts["picture"].select, handlers.click)
     on(parts["history"].select, handlers.return_to)
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))

@@ -54,8 +54,7 @@ class Handlers:
 
     def session(self, request: gr.Request) -> Session:
         session = self.studio.session(request.session_hash)
-        if session.generator is None:
-            session.generate(self.seed)
+        session.begin(self.seed)
         return session
 
     def leave(self, request: gr.Request) -> None:

@@ -26,9 +26,11 @@ class Previews:
         return self.steps >= 2 and self.spent + (self.cost or 2 * step) <= self.share * paid
 
     @contextmanager
-    def drawing(self) -> Iterator[None]:
-        """Around everything that is done for one picture."""
+    def drawing(self, for_free: bool = False) -> Iterator[None]:
+        """Around everything that is done for one picture; for one that was there anyway, only for showing it."""
         began = time.perf_counter()
         yield
-        self.cost = time.perf_counter() - began
-        self.spent += self.cost
+        taken = time.perf_counter() - began
+        self.spent += taken
+        if not for_free:
+            self.cost = taken

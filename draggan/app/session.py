@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from draggan.app import drawing, files
+from draggan.app.dragging import Dragging
 from draggan.app.history import History, Shot, Subject
 from draggan.app.marks import Marks
-from draggan.app.previews import Previews
 from draggan.app.pulls import EditPull, PointPull, Pull
 from draggan.app.texts import Mistake
 from draggan.app.turns import BusyError
-from draggan.drag import Settings, with_settings
+from draggan.drag import Settings, Step, with_settings
 from draggan.editor import EditRun, FaceEditor, FaceState
 from draggan.edits import EDITS, MAX_STRENGTH, EditError
 from draggan.generators import DEFAULT_PSI, Generator
@@ -37,7 +37,6 @@ from draggan.generators import DEFAULT_PSI, Generator
 if TYPE_CHECKING:
     from draggan.app.studio import Studio
 
-MAX_FRAMES = 80  # of an animation
 REGION_SIDE = 256  # of an edit's own region
 OLD_IMAGES = 8  # drawn images that stay, because a slow browser may still be asking for them
 
@@ -106,6 +105,12 @@ class Session:
             self.show(subject, styles, picture, "seed")
             self.say("ready" if self.generator.is_face else "ready_no_face")
 
+    def begin(self, seed: int) -> None:
+        """Show the face of a seed if nothing is shown yet."""
+        with self._lock:
+            if self.generator is None and not self._closed:
+                self.generate(seed)
+
     def show(self, subject: Subject, styles: torch.Tensor, picture: np.ndarray, title: str | None) -> None:
         """Show a picture that was made elsewhere; with a title it goes into the history.
 
@@ -135,6 +140,7 @@ class Session:
     def show_landmarks(self, shown: bool) -> None:
         with self._lock:
             if shown and not self.running:
+                self._idle()
                 self.landmarks()
             self._landmarks_shown = bool(shown)
             self._draw()
@@ -213,11 +219,10 @@ class Session:
             if self._pull is None:
                 self._pull = PointPull(self.generator, self.styles, self.marks, self._settings())
                 self.marks.handles = self.marks.handles[: len(self.marks.targets)]
-            if not self._frames:
+            if self._dragging is None:
                 self.history.compare(self.history.now)
-                self.animation = None
-                self._frames = [files.frame(self.picture)]
-                self.step = 0
+                self.step, self.animation = 0, None
+                self._dragging = Dragging(self._pull, self.generator, self.picture)
             self._stop.clear()
             self.distance = None
             try:
@@ -254,28 +259,15 @@ class Session:
 
     def _drag(self) -> None:
         """The job: in the working thread."""
-        pull, previews = self._pull, Previews(self._pull.expected)
         note = ("failed", {})
         try:
-            while not self._stop.is_set():
-                if (made := pull.step()) is None:
-                    break
-                step, picture = made
-                with self._changed:
-                    self.step, self.distance = step.number, float(step.distances.mean())
-                    self.marks.handles = step.points.tolist()
-                    self._tell()
-                if picture is not None or (not pull.over and previews.due(step.seconds)):
-                    with previews.drawing():
-                        if picture is None:
-                            picture = self.generator.picture(pull.styles)
-                        self._preview(picture)
+            self._dragging.run(self._stop, self._step, self._preview)
             if not self._closed:
-                note = self._end(pull)
+                note = self._end(self._dragging)
         except Exception as problem:  # the thread must live on; the person is told
             lines = str(problem).splitlines() or [type(problem).__name__]
             note = ("failed", {"reason": lines[0]})
-            self._pull, self._frames = None, []
+            self._pull = self._dragging = None
         finally:
             with self._changed:
                 self._job = None
@@ -284,21 +276,21 @@ class Session:
                 else:
                     self.say(note[0], **note[1])
 
+    def _step(self, step: Step) -> None:
+        with self._changed:
+            self.step, self.distance = step.number, float(step.distances.mean())
+            self.marks.handles = step.points.tolist()
+            self._tell()
+
     def _preview(self, picture: np.ndarray) -> None:
-        if len(self._frames) < MAX_FRAMES:
-            self._frames.append(files.frame(picture))
         image = drawing.overlay(picture, self.marks.handles, self.marks.targets)
         with self._changed:
             self._draw_file(image)
 
-    def _end(self, pull: Pull) -> tuple[str, dict]:
+    def _end(self, dragging: Dragging) -> tuple[str, dict]:
         """Keep what a drag has come to; what to say of it."""
-        if pull.over:
-            styles, picture = pull.result()
-        else:
-            styles, picture = pull.styles, self.generator.picture(pull.styles)
-        self._frames.append(files.frame(picture))
-        animation = files.write_animation(self._file("webp"), self._frames)
+        pull, animation = dragging.pull, self._file("webp")
+        styles, picture = dragging.end(animation)
         with self._changed:
             self._show(styles, picture)
             self._keep(pull.title)
@@ -307,7 +299,7 @@ class Session:
             self.animation = animation
             if not pull.over:
                 return "stopped", {"step": self.step}
-            self._pull, self._frames = None, []
+            self._pull = self._dragging = None
             if pull.ok or not len(pull.handles):
                 self.marks = Marks()
             else:
@@ -395,9 +387,9 @@ class Session:
         return with_settings(Settings(**(of_edit or {})), **settings)
 
     def _forget_drag(self) -> None:
-        self._pull: Pull | None = None
-        self.marks = Marks()
-        self._frames, self.animation = [], None  # frames of an animation, from the first Start on
+        self._pull: Pull | None = None  # what Start will drag
+        self._dragging: Dragging | None = None  # from Start on, as long as Start can go on with it
+        self.marks, self.animation = Marks(), None
         self.history.compare(None)
         self.step, self.distance = 0, None
 
@@ -406,7 +398,7 @@ class Session:
         self._idle()
         if isinstance(self._pull, EditPull):
             self.marks.clear_points()
-        self._pull, self._frames = None, []
+        self._pull = self._dragging = None
         return self.marks
 
     def _say_what_next(self) -> None:
