@@ -31,6 +31,8 @@ from draggan.edits import EDITS, MAX_STRENGTH
 from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI
 
 I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
+# The theme's own font, from the app itself; its 600 weight as Gradio brings it has few letters.
+FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
 STYLE = Path(__file__).with_name("app") / "page.css"
 
@@ -82,14 +84,16 @@ def edits_part(parts: dict) -> None:
         for name in EDITS:
             parts[f"edit_{name}"] = gr.Button(I18N(name), elem_id=f"edit-{name}", min_width=90)
     parts["why_not"] = gr.Markdown(I18N("why_not"), visible=False, elem_id="why-not")
-    parts["strength"] = gr.Slider(
-        -MAX_STRENGTH, MAX_STRENGTH, 1, step=0.1, label=I18N("strength"), elem_id="strength"
-    )
     with gr.Row(elem_id="options"):
-        parts["at_once"] = gr.Checkbox(False, label=I18N("at_once"), elem_id="at-once", min_width=120)
-        parts["landmarks"] = gr.Checkbox(
-            False, label=I18N("show_landmarks"), elem_id="landmarks", min_width=120
-        )
+        parts["strength"] = gr.Slider(
+            -MAX_STRENGTH, MAX_STRENGTH, 1, step=0.1, label=I18N("strength"), elem_id="strength", scale=5,
+            min_width=220,
+        )  # fmt: skip
+        with gr.Column(scale=3, min_width=160, elem_id="checks"):
+            parts["at_once"] = gr.Checkbox(False, label=I18N("at_once"), elem_id="at-once", container=False)
+            parts["landmarks"] = gr.Checkbox(
+                False, label=I18N("show_landmarks"), elem_id="landmarks", container=False
+            )
     with gr.Row(elem_id="go"):
         button(parts, "start", variant="primary", size="lg")
         button(parts, "stop", variant="stop", size="lg", interactive=False)
@@ -102,6 +106,11 @@ def edits_part(parts: dict) -> None:
 
 
 def result_part(parts: dict) -> None:
+    with gr.Row(elem_id="downloads"):
+        parts["download"] = gr.DownloadButton(I18N("download"), elem_id="download", size="sm", min_width=120)
+        parts["download_animation"] = gr.DownloadButton(
+            I18N("download_animation"), interactive=False, elem_id="download-animation", size="sm", min_width=120,
+        )  # fmt: skip
     with gr.Column(visible=False, elem_id="results") as parts["results"], gr.Tabs():
         with gr.Tab(I18N("compare")):
             parts["compare"] = gr.ImageSlider(
@@ -111,11 +120,6 @@ def result_part(parts: dict) -> None:
             parts["animation"] = gr.Image(
                 type="filepath", interactive=False, show_label=False, elem_id="animation", buttons=[],
             )  # fmt: skip
-    with gr.Row(elem_id="downloads"):
-        parts["download"] = gr.DownloadButton(I18N("download"), elem_id="download", size="sm", min_width=120)
-        parts["download_animation"] = gr.DownloadButton(
-            I18N("download_animation"), interactive=False, elem_id="download-animation", size="sm", min_width=120,
-        )  # fmt: skip
 
 
 def advanced_part(parts: dict) -> None:
@@ -209,7 +213,8 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
     os.environ["GRADIO_TEMP_DIR"] = str(handlers.studio.folder / "served")
     files.limit_pixels()
     page = layout(handlers)
-    page.launch(css_paths=STYLE, max_file_size="10mb", ssr_mode=False, i18n=I18N, footer_links=["api"], **how)
+    how |= {"theme": gr.themes.Default(font=FONT), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
+    page.launch(max_file_size="10mb", ssr_mode=False, **how)
     return page
 
 
