@@ -4,6 +4,7 @@ A script builds a ``Training``, adds what is its own (a discriminator), and hand
 takes one step. What a run leaves behind is described in run_folder.py.
 """
 
+import contextlib
 import copy
 import dataclasses
 import datetime
@@ -29,7 +30,7 @@ from commandline import DEVICES, UserError, option
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
 from metrics import VOID_DISTANCE, SplitMeter, nearest_colour, palette_by_name, truth_classes
 from patchgan import l1_loss, laplace_mixture_loss
-from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
+from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, fingerprint, resolve
 from ranks import make_accelerator
 from run_folder import RunFolder, format_row, save_png
 
@@ -293,9 +294,13 @@ class Training:
             "script": self.script,
             "train_pairs": len(self.train_set),
             "val_pairs": len(self.val_set),
+            "train_fingerprint": fingerprint(self.train_set.pairs),
+            "val_fingerprint": fingerprint(self.val_set.pairs),
+            "val_samples": [self.val_set.pairs[i].name for i in self._picture_indices(self.val_set)],
             "broken": self.train_set.broken + self.val_set.broken,
             "palette": self.palette.name if self.palette else None,
             "colours": self.params.colours,
+            "void": self.palette.void if self.palette else (),
             "device": str(self.device),
             "processes": self.accelerator.num_processes,
             "precision": self.accelerator.mixed_precision,
@@ -368,6 +373,10 @@ class Training:
         Raises:
             UserError: if a loss is not finite, or a file cannot be written or read.
         """
+        with self.folder.status() if self.main else contextlib.nullcontext():
+            self._train(step)
+
+    def _train(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         options = self.options
         if self._saved is not None:
             self._restore(self._saved)
