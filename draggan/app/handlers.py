@@ -143,7 +143,10 @@ class Handlers:
 
     def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
         missing = float("nan")
-        return self.act("click", missing if x is None else x, missing if y is None else y)(request)
+        shown = self.act("click", missing if x is None else x, missing if y is None else y)(request)
+        for name in ("x", "y"):  # what was typed stays, and what is being typed by now
+            shown[SHOWN.index(name)] = gr.skip()
+        return shown
 
     def return_to(self, request: gr.Request, event: gr.SelectData) -> Values:
         return self.act("go_to", event.index)(request)
