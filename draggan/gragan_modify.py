@@ -124,18 +124,18 @@ def result_part(parts: dict) -> None:
 
 def advanced_part(parts: dict) -> None:
     with gr.Accordion(I18N("by_hand"), open=False, elem_id="by-hand"):
-        with gr.Row():
+        with gr.Row(elem_id="numbers"):
             parts["x"] = gr.Number(label=I18N("x"), precision=0, minimum=0, elem_id="x", min_width=80)
             parts["y"] = gr.Number(label=I18N("y"), precision=0, minimum=0, elem_id="y", min_width=80)
-            button(parts, "place")
+            button(parts, "place", size="md")
         parts["brush"] = gr.ImageEditor(
             label=I18N("brush"), layers=False, transforms=(), sources=(), height=420, elem_id="brush", buttons=[],
             brush=gr.Brush(colors=["#ffffffaa"], color_mode="fixed", default_size=60),
         )  # fmt: skip
         with gr.Row():
-            button(parts, "paint", min_width=90)
-            button(parts, "use_region", min_width=90)
-            button(parts, "clear_region", min_width=90)
+            button(parts, "paint", min_width=90, size="sm")
+            button(parts, "use_region", min_width=90, size="sm")
+            button(parts, "clear_region", min_width=90, size="sm")
     with gr.Accordion(I18N("advanced"), open=False, elem_id="advanced"):
         w_plus = {"label": I18N("w_plus"), "info": I18N("w_plus_info"), "elem_id": "w_plus"}
         parts["w_plus"] = gr.Checkbox(DEFAULTS["w_plus"], **w_plus)

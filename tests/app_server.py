@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
 OUTPUT = ROOT / "test-output"
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+ARGUMENTS = (  # the brush draws with WebGL, here in software
+    "--no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
 SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
 FETCHED = "tiny-horses"
@@ -124,6 +124,7 @@ def visit(app, browser):
 
     def open_page(locale: str = "en-US", width: int = 1280, height: int = 1000):
         context = browser.new_context(locale=locale, viewport={"width": width, "height": height})
+        context.set_default_timeout(SLOW)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: message.type == "error" and wrong.append(message.text))

@@ -10,6 +10,7 @@ from draggan.app.pulls import EditPull, PointPull
 
 def click_picture(page, x: float, y: float) -> None:
     """At a share of the picture's width and height."""
+    page.evaluate("document.querySelector('#picture').scrollIntoView({block: 'center'})")
     box = page.locator("#picture img").bounding_box()
     side = min(box["width"], box["height"])
     left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
@@ -178,7 +179,6 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app):
     said(page, "where this point")
     click_picture(page, 0.50, 0.60)
     said(page, "press Start")
-    page.evaluate("window.scrollTo(0, 0)")
     page.click("#start")
     wait_until(lambda: isinstance(session._pull, PointPull))
     pull = session._pull
