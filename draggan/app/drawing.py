@@ -5,6 +5,13 @@ import numpy as np
 
 HANDLE, TARGET, LANDMARK = (230, 40, 50), (40, 110, 255), (80, 230, 120)  # RGB
 
+SHOWN_SIDE = 1024  # a smaller picture is enlarged, or a page would show it small and marks would hide it
+
+
+def enlargement(size: int) -> int:
+    """How many times larger a picture of so many pixels is shown."""
+    return max(1, -(-SHOWN_SIDE // size))
+
 
 def overlay(
     picture: np.ndarray,
@@ -13,12 +20,17 @@ def overlay(
     mask: np.ndarray | None = None,
     landmarks: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A copy of a picture (H, W, 3) uint8 with marks on it.
+    """A copy of a picture (H, W, 3) uint8 with marks on it, `enlargement` times larger.
 
     handles: (K, 2) in pixels; targets: (K, 2), or one fewer while a target is still to come.
     mask: (h, w), above 0.5 where the picture may change: the rest is drawn darker, its border as a line.
     """
-    out = picture.copy()
+    times = enlargement(len(picture))
+    side = (picture.shape[1] * times, len(picture) * times)
+    out = picture.copy() if times == 1 else cv2.resize(picture, side, interpolation=cv2.INTER_CUBIC)
+    handles, targets = (times * (np.reshape(p, (-1, 2)) + 0.5) - 0.5 for p in (handles, targets))
+    if landmarks is not None:
+        landmarks = times * (landmarks + 0.5) - 0.5
     size = len(out)
     radius = max(2, round(size / 128))
     if mask is not None:

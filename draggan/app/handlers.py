@@ -139,7 +139,7 @@ class Handlers:
         return shown
 
     def click(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("click", *event.index)(request)
+        return self.act("click_shown", *event.index)(request)
 
     def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
         missing = float("nan")
@@ -159,7 +159,10 @@ class Handlers:
         if size := self.fetches.missing().get(name):
             note = say("not_here", language_of(request), model=name, size=size)
             return values({"note": note, "fetch": gr.update(visible=True)})
-        return self.act("generate")(request, self.session(request).subject.seed, None, name)
+        subject = self.session(request).subject
+        if name == subject.model:  # a list may tell of one choice twice
+            return self.act("view")(request)
+        return self.act("generate")(request, subject.seed, None, name)
 
     def fetch(self, request: gr.Request, name: str) -> Iterator[Values]:
         language = language_of(request)

@@ -168,6 +168,13 @@ class Session:
             if at_once:
                 self.start()
 
+    def click_shown(self, x: float, y: float) -> None:
+        """`click`, in pixels of the view's image, which is larger than a small picture."""
+        size = self.generator.resolution
+        times = drawing.enlargement(size)
+        at = ((v + 0.5) / times - 0.5 for v in (x, y))
+        self.click(*(min(max(v, 0.0), size - 1.0) for v in at))  # the outer halves of the border's pixels
+
     def click(self, x: float, y: float) -> None:
         """A handle, then its target, alternating; or the last point anew, after `move_last`."""
         with self._lock:
