@@ -89,6 +89,9 @@ def app(tmp_path_factory):
     fetch = FETCH.format(root=str(ROOT), name=FETCHED, size=size, url=url, folder=str(folder))
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "GRADIO_HEARTBEAT_INTERVAL", "2"
+        )  # seconds until a client that has gone is missed; 15 if unset
         patch.setattr(generators, "CHECKPOINTS", folder)
         patch.setattr(download_models, "MODELS", [download_models.Model(FETCHED, "", "", (file,))])
         studio = Studio()
