@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,13 +10,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from browser import ARGUMENTS, CHROMIUM
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 OUTPUT = ROOT / "test-output"
 PORT = 7000 + os.getpid() % 800
 URL = f"http://127.0.0.1:{PORT}"
