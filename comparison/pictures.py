@@ -23,7 +23,7 @@ from comparison.runs import Run
 PADDING = 4  # of torchvision's make_grid as run_folder.py calls it
 SIDE = 256  # of a sample in the page, at most
 COLUMNS = {"input": 0, "prediction": 1, "truth": 2}
-MOST_GRIDS = 100  # opened for one page; 25 ms each
+MOST_GRIDS = 150  # opened for one page; 25 ms each
 MOST_FACES = 150  # opened for one page; 30 ms each
 MOST_BYTES = 12_000_000  # of strips in one page
 

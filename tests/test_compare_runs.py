@@ -285,7 +285,7 @@ def test_a_real_run_says_its_status_and_split(tmp_path):
 
 def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     first = make_run(tmp_path / "runs/run_00", epochs=8, every=1, side=256, samples=6)
-    for k in range(1, 51):
+    for k in range(1, 50):
         make_run(tmp_path / f"runs/run_{k:02d}", seed=k, epochs=200, link=first, samples=6, side=256)
     out = tmp_path / "report.html"
     began, cpu = time.perf_counter(), os.times()
@@ -293,7 +293,7 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     took, used = time.perf_counter() - began, os.times()
     assert done.returncode == 0, done.stderr
     cpu = used.children_user + used.children_system - cpu.children_user - cpu.children_system
-    print(f"51 runs: {took:.1f} s, {cpu:.1f} s of CPU time, {out.stat().st_size / 1e6:.1f} MB")
+    print(f"50 runs: {took:.1f} s, {cpu:.1f} s of CPU time, {out.stat().st_size / 1e6:.1f} MB")
     assert min(took, cpu) <= 5  # on a busy machine the clock says little
     assert out.stat().st_size <= 20e6
     assert "small; last and best" in done.stdout
