@@ -7,7 +7,7 @@
 
 The L1 term is that of train_l1.py. The GAN term reaches the generator through the picture it paints.
 The discriminator is shown nothing that would tell real from fake for a wrong reason: where a label has the
-invented colours of a JPEG border, the real picture shows there what the fake one does.
+invented colours of a JPEG border, or is void, the real picture shows there what the fake one does.
 Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
 """
 
@@ -20,7 +20,8 @@ from torch import Tensor
 from commandline import UserError, option, parse, run
 from FCN_network2 import chosen
 from patchgan import GAN_LOSSES, LAYOUTS, PatchDiscriminator, l1_loss
-from training import Batch, Training, TrainOptions, quiet_libraries
+from train_options import TrainOptions
+from training import Batch, Training, quiet_libraries
 
 
 @dataclass
@@ -44,7 +45,7 @@ def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
     """The real picture as the discriminator sees it: 1 for a pixel's colour, 0 for the others.
 
     Args:
-        colour: (N, H, W), which colour; -1 where the label has none of them.
+        colour: (N, H, W), which colour; -1 where the label is void or has none of them.
         fake: (N, K, H, W), shown where the label has none.
     """
     real = F.one_hot(colour.clamp(min=0), fake.shape[1]).permute(0, 3, 1, 2).to(fake.dtype)
@@ -52,13 +53,17 @@ def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
 
 
 def patch_weight(weight: Tensor | None, logits: Tensor) -> Tensor | float:
-    """The pixel weights (N, 1, H, W) of the L1 loss, averaged for each logit (N, 1, h, w).
+    """The pixel weights (N, 1, H, W) of the L1 loss for each logit (N, 1, h, w): the largest in its cell.
 
     With w(y) on the loss at a label y, for real and fake alike, the best generator paints p(y | photo) w(y)
     and no longer p(y | photo) (the optimum of Goodfellow et al. 2014, section 4, with weights). That is where
-    the weighted L1 pulls too; without it the GAN takes back the rare classes that the weights brought.
+    the weighted L1 pulls too; without it the GAN takes back the rare classes that the weights brought. The
+    largest and not the mean, because a pole is thinner than a cell.
     """
-    return 1.0 if weight is None else F.adaptive_avg_pool2d(weight, logits.shape[2:])
+    if weight is None:
+        return 1.0
+    cells = F.adaptive_max_pool2d(weight, logits.shape[2:])
+    return cells / cells.mean()
 
 
 def main() -> None:

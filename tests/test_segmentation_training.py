@@ -18,12 +18,13 @@ import torch
 from PIL import Image
 from segmentation_data import ROOT, SMALL, command, error_of, log_rows, make_pairs
 
-import training
 from commandline import UserError, parse, write_atomically
+from label_colours import colour_weights
 from patchgan import l1_loss
 from train_cgan import Options as CganOptions
 from train_l1 import Options as L1Options
-from training import Training, colour_weights, rate
+from train_options import TrainOptions
+from training import Training, rate
 
 
 @pytest.fixture(scope="module")
@@ -294,8 +295,10 @@ def test_nan_loss_stops_with_the_last_good_checkpoint(pairs, tmp_path):
     run = Training(options(pairs, tmp_path / "run", "--epochs", "5"), "train_l1")
     generator = run.modules["generator"]
 
-    def step(photo, label, weight):
-        loss = l1_loss(generator(photo), label, weight) * (math.nan if run.epoch >= 2 else 1.0)
+    def step(batch):
+        loss = l1_loss(generator(batch.photo), batch.label, batch.weight) * (
+            math.nan if run.epoch >= 2 else 1.0
+        )
         run.update("generator", loss)
         return {"l1": loss}
 
@@ -393,4 +396,4 @@ def test_help_lists_defaults():
     assert done.returncode == 0
     for text in ("--lambda-gan", "(default: 50.0)", "--max-minutes", "auto,fp32,bf16,fp16"):
         assert text in done.stdout
-    assert training.TrainOptions.__dataclass_fields__.keys() >= {"device", "seed"}
+    assert TrainOptions.__dataclass_fields__.keys() >= {"device", "seed"}
