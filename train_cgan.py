@@ -30,9 +30,11 @@ class Options(TrainOptions):
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
-    gan_ramp: float = option(
-        0.4, "fraction of the training over which --lambda-gan rises from 0; early on the GAN only disturbs"
+    gan_start: float = option(
+        0.5,
+        "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
     )
+    gan_ramp: float = option(0.2, "fraction of the training over which --lambda-gan then rises from 0")
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
@@ -64,6 +66,11 @@ def patch_weight(weight: Tensor | None, logits: Tensor) -> Tensor | float:
         return 1.0
     cells = F.adaptive_max_pool2d(weight, logits.shape[2:])
     return cells / cells.mean()
+
+
+def risen(progress: float, start: float, ramp: float) -> float:
+    """0 until the fraction ``start`` of the training, then up to 1 over the fraction ``ramp``."""
+    return min(max((progress - start) / max(ramp, 1e-9), 0.0), 1.0)
 
 
 def main() -> None:
@@ -106,11 +113,13 @@ def main() -> None:
 
         # The generator's step. The fake is not detached: the gradient goes through the discriminator,
         # whose own weights rest, into the generator.
-        critic = training.bare("discriminator").requires_grad_(False)
-        with training.accelerator.autocast():
-            loss_gan = g_loss(critic(photo, shown).float(), weight)
-            lambda_gan = options.lambda_gan * min(training.progress / max(options.gan_ramp, 1e-9), 1.0)
-            loss = lambda_gan * loss_gan + options.lambda_l1 * loss_l1
+        loss, loss_gan = options.lambda_l1 * loss_l1, torch.zeros_like(loss_l1)
+        lambda_gan = options.lambda_gan * risen(training.progress, options.gan_start, options.gan_ramp)
+        if lambda_gan:
+            critic = training.bare("discriminator").requires_grad_(False)
+            with training.accelerator.autocast():
+                loss_gan = g_loss(critic(photo, shown).float(), weight)
+            loss = loss + lambda_gan * loss_gan
         training.update("generator", scale * loss)
         return {
             "l1": l1_loss(fake.detach(), batch.label),
