@@ -21,7 +21,8 @@ function duration(seconds) {
   const two = (n) => String(n).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
-const plain = (value) => value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);
+const plain = (value) => value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value)
+  : isNumber(value) ? String(Number(value.toPrecision(12))) : String(value);
 // Resolved by the browser, because a canvas does not know light-dark().
 function colourOf(name) {
   const probe = el("i", { hidden: true });
@@ -164,7 +165,7 @@ function swatch(k) {
 const TITLES = { l1: "L1", pixel_acc: "pixel accuracy", class_acc: "class accuracy", miou: "mIoU" };
 function title(measure) {
   const [, split, name] = measure.match(/^(val|train)_(.*)$/) ?? [];
-  return split ? `${TITLES[name] ?? name.replaceAll("_", " ")}, ${split === "val" ? "validation" : "training"}` : measure.replaceAll("_per_s", "/s").replaceAll("_", " ");
+  return split ? `${TITLES[name] ?? name}, ${split === "val" ? "validation" : "training"}` : measure.replaceAll("_per_s", "/s").replaceAll("_", " ");
 }
 
 function drawCurves({ runs, measures, curves }) {

@@ -202,7 +202,7 @@ def sample_set(
     listed.sort(key=lambda sample: (-sample["disagreement"], -sample["error"]))
     return {
         "samples": listed,
-        "void": runs[members[0]].found.get("void") or [],
+        "void": next((void for k in members if (void := runs[k].found.get("void"))), []),
         "runs": {
             k: {
                 "names": names[k],
