@@ -81,9 +81,13 @@ class FaceEditor:
             )
         self.generator, self.detector = generator, detector
 
+    def draw(self, styles: Tensor) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown."""
+        return self.generator.picture(styles)
+
     def look(self, styles: Tensor) -> FaceState:
         """Draw the face and find its landmarks; NoFaceError if there is none."""
-        picture = self.generator.picture(styles)
+        picture = self.draw(styles)
         faces = self.detector.detect(picture)
         if not faces:
             raise NoFaceError(f"no face found in the picture (by {self.detector.name})")
