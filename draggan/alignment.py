@@ -26,6 +26,9 @@ PAD_BLUR, PAD = 0.02, 0.3
 LARGEST_SQUARE = 4.0  # sides of the photo; a larger one is no face but stray points
 # Of the region that may change, in units of the outer-eye distance.
 FOREHEAD, MARGIN, FEATHER = 0.35, 0.1, 0.2
+# How much change makes the photo's own fine structure go, from and to, in levels; over what distance the change
+# is averaged, and what counts as fine, in units of the outer-eye distance.
+GHOST_FROM, GHOST_ALL, GHOST_BLUR, GHOST_FINE = 6.0, 30.0, 0.02, 0.1
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,23 @@ def face_region(points: np.ndarray, size: int, also: np.ndarray | None = None) -
     share = np.minimum(1 - (away - MARGIN * unit) / feather, border / feather)
     share = np.clip(share, 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
+
+
+def fine_structure(rest: np.ndarray, unit: float) -> np.ndarray:
+    """What is finer than GHOST_FINE in a float32 picture (H, W, 3); unit: the outer-eye distance in pixels."""
+    return rest - cv2.GaussianBlur(rest, (0, 0), GHOST_FINE * unit)
+
+
+def without_ghosts(change: np.ndarray, fine: np.ndarray, unit: float) -> np.ndarray:
+    """A change (H, W, 3) that also takes away what it would leave behind; levels of 0 to 255, float32.
+
+    fine: `fine_structure` of photo minus reconstruction. It stays where it was while the face moves: the old
+    corner of a mouth would shine through the new one. So it goes in the measure in which its surroundings
+    change; where nothing does, the result is exactly 0. unit: the outer-eye distance in pixels.
+    """
+    amount = cv2.GaussianBlur(np.abs(change).mean(axis=2), (0, 0), GHOST_BLUR * unit)
+    share = np.clip((amount - GHOST_FROM) / (GHOST_ALL - GHOST_FROM), 0, 1)[..., None]
+    return change - share * fine
 
 
 def box_in_photo(alignment: Alignment, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -53,7 +53,7 @@ class Preset:
     tuning_lr: float = 0.0005
 
 
-PRESETS = {"fast": Preset(45, 20), "best": Preset(150, 80)}
+PRESETS = {"fast": Preset(40, 20), "best": Preset(120, 60)}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from commandline import write_atomically
-from draggan.alignment import Alignment, cut, face_region, ffhq_alignment, hull, paste
+from draggan.alignment import (
+    Alignment,
+    cut,
+    face_region,
+    ffhq_alignment,
+    fine_structure,
+    hull,
+    paste,
+    without_ghosts,
+)
 from draggan.editor import FaceEditor
+from draggan.edits import frame
 from draggan.generators import Generator
 from draggan.inversion import Inversion, Inverted, Preset
 from draggan.landmarks import Face, LandmarkDetector
@@ -79,6 +89,8 @@ class PhotoEditor(FaceEditor):
         self.styles = inverted.styles  # where an edit starts
         self.region = face_region(face.points, face.size)
         self._reconstructed = self._image(inverted.styles)
+        self._unit = frame(face.points).unit
+        self._fine = fine_structure(face.aligned - self._reconstructed, self._unit)
 
     def allow(self, mask: np.ndarray) -> None:
         """Let the change show where a mask (size, size) is above 0.5, too: hair or background moved by hand."""
@@ -92,7 +104,7 @@ class PhotoEditor(FaceEditor):
 
     def change(self, styles: torch.Tensor) -> np.ndarray:
         """What styles change in the aligned photo: (size, size, 3) float32 in levels of 0 to 255."""
-        change = self._image(styles) - self._reconstructed
+        change = without_ghosts(self._image(styles) - self._reconstructed, self._fine, self._unit)
         if self.face.photo.grey:
             change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
         return change

@@ -17,9 +17,11 @@ from draggan.alignment import (
     cut,
     face_region,
     ffhq_alignment,
+    fine_structure,
     hull,
     paste,
     to_photo,
+    without_ghosts,
 )
 from draggan.generators import load_generator
 from draggan.landmarks import DlibDetector
@@ -169,6 +171,20 @@ def test_a_change_comes_back_to_its_place(scale):
     change = cut(changed, alignment).astype(np.float32) - cut(photo, alignment)
     region = face_region(alignment.to_aligned(points), alignment.size)
     assert np.abs(paste(photo, change, region, alignment).astype(int) - changed).max() <= 6
+
+
+def test_a_change_takes_along_what_it_would_leave_behind():
+    """A line that the reconstruction lacks goes where the picture changes, and stays where it does not."""
+    rest = np.zeros((200, 200, 3), np.float32)
+    rest[:, 98:102] = -60
+    fine = fine_structure(rest, 100.0)
+    change = np.zeros_like(rest)
+    assert (without_ghosts(change, fine, 100.0) == 0).all()
+    change[:80] = 50
+    settled = without_ghosts(change, fine, 100.0)
+    assert (settled[150:] == 0).all()
+    assert np.abs(settled[20:60, 98:102] - 50 - 60).max() < 25  # the line is lifted by nearly its own depth
+    assert np.abs(settled[20:60, :50] - 50).max() < 1
 
 
 def test_a_face_outside_the_photo_changes_nothing():
