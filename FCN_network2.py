@@ -224,6 +224,22 @@ def _shuffle(x: Tensor) -> Tensor:
     return F.pixel_shuffle(x.transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
 
 
+def chosen(choice: Tensor) -> Tensor:
+    """Which colour each pixel has: 1 for it and 0 for the others, with the gradient of the probabilities.
+
+    Straight-through as in ``Generator.head``.
+
+    Args:
+        choice: log-probabilities (N, h, w, 4, K), sub-pixels row by row.
+
+    Returns:
+        (N, K, 2h, 2w).
+    """
+    probabilities = choice.exp()
+    hard = F.one_hot(choice.argmax(dim=-1), choice.shape[-1]).to(choice.dtype)
+    return _shuffle(hard + (probabilities - probabilities.detach()))
+
+
 def _up(x: Tensor) -> Tensor:
     """Twice the height and width, bilinear."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -8,6 +8,7 @@ Layouts (SPLIT is train, val or test):
 Run it to look a data set over: ``python pix2pix_dataset.py datasets/facades``.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
             f"{root / split}/A and {root / split}/B"
         )
     return pairs
+
+
+def fingerprint(pairs: list[Pair]) -> str:
+    """12 hex digits that differ where two splits hold other names or files of other sizes, wherever they lie."""
+    files = ((pair.name, pair.a.stat().st_size, pair.b.stat().st_size if pair.b else 0) for pair in pairs)
+    return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:12]
 
 
 def read_picture(path: Path) -> Image.Image:

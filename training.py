@@ -4,6 +4,7 @@ A script builds a ``Training``, adds what is its own (a discriminator), and hand
 takes one step. What a run leaves behind is described in run_folder.py.
 """
 
+import contextlib
 import copy
 import dataclasses
 import datetime
@@ -15,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,9 +28,9 @@ from tqdm import tqdm
 
 from commandline import DEVICES, UserError, option
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
-from metrics import SplitMeter, nearest_colour, palette_by_name, truth_classes
+from metrics import VOID_DISTANCE, SplitMeter, nearest_colour, palette_by_name, truth_classes
 from patchgan import l1_loss, laplace_mixture_loss
-from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
+from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, fingerprint, resolve
 from ranks import make_accelerator
 from run_folder import RunFolder, format_row, save_png
 
@@ -102,6 +104,23 @@ def to_bytes(pictures: Tensor) -> Tensor:
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def colour_cells(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> (N, H, W) int64, the cell of each pixel in a table over RGB with 5 bits a channel.
+
+    One look-up a pixel instead of the distance to each of K colours.
+    """
+    r, g, b = (pictures >> 3).long().unbind(1)
+    return (r << 10) | (g << 5) | b
+
+
+def nearest_of_cells(colours: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest of colours (K, 3) on [0, 255] to the middle of each cell, and the distance: two (32768,)."""
+    steps = torch.arange(32) * 8 + 4
+    cells = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, 32, 1024)
+    index, distance = nearest_colour(cells, colours)
+    return index.flatten(), distance.flatten()
+
+
 def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 0) -> Tensor:
     """How much a pixel of each colour counts in the L1 loss: frequency ** -balance, 1 on average.
 
@@ -112,7 +131,7 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 
             however rare, because void painted where a class is costs that class.
 
     Returns:
-        (32768,) a table over RGB with 5 bits a channel: one look-up a pixel instead of K distances.
+        (32768,), for each of ``colour_cells``.
     """
     index, _ = nearest_colour(labels, colours)
     frequency = torch.bincount(index.flatten(), minlength=len(colours)).double() / index.numel()
@@ -120,9 +139,16 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 
     if void:
         weight[-void:] = weight[:-void].min()
     weight /= (weight * frequency).sum()
-    steps = torch.arange(32) * 8 + 4
-    cells = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, 32, 1024)
-    return weight[nearest_colour(cells, colours)[0].flatten()].float()
+    return weight[nearest_of_cells(colours)[0]].float()
+
+
+class Batch(NamedTuple):
+    """What a training step gets, on the run's device."""
+
+    photo: Tensor  # (N, 3, H, W) on [-1, 1]
+    label: Tensor  # (N, 3, H, W) on [-1, 1]
+    weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: all alike
+    colour: Tensor | None  # (N, H, W), which of the generator's colours, -1: none; None with an RGB head
 
 
 class Training:
@@ -166,11 +192,13 @@ class Training:
         self.palette = palette_by_name(palette, sample)
         colours = saved["generator"]["colours"] if saved else self._choose_colours(sample)
         self.params = GeneratorParams(tuple(tuple(c) for c in colours), options.width)
-        self.weights: Tensor | None = None
-        if colours and options.balance:
-            void = len(self.palette.void) if self.palette else 0
-            weights = colour_weights(sample, torch.tensor(colours), options.balance, void)
-            self.weights = weights.to(self.device)
+        # tables over colour_cells: weight in the L1 loss, and which of the generator's colours
+        self.weights = self.nearest = None
+        if colours:
+            wanted, void = torch.tensor(colours), len(self.palette.void) if self.palette else 0
+            self.weights = colour_weights(sample, wanted, options.balance, void).to(self.device)
+            nearest, distance = nearest_of_cells(wanted)
+            self.nearest = nearest.masked_fill(distance > VOID_DISTANCE, -1).to(self.device)
         fresh = options.encoder == "imagenet" and saved is None
         network = Generator(self.params, ENCODER_WEIGHTS if fresh else None)
         network = network.to(self.device, memory_format=torch.channels_last)
@@ -266,9 +294,13 @@ class Training:
             "script": self.script,
             "train_pairs": len(self.train_set),
             "val_pairs": len(self.val_set),
+            "train_fingerprint": fingerprint(self.train_set.pairs),
+            "val_fingerprint": fingerprint(self.val_set.pairs),
+            "val_samples": [self.val_set.pairs[i].name for i in self._picture_indices(self.val_set)],
             "broken": self.train_set.broken + self.val_set.broken,
             "palette": self.palette.name if self.palette else None,
             "colours": self.params.colours,
+            "void": self.palette.void if self.palette else (),
             "device": str(self.device),
             "processes": self.accelerator.num_processes,
             "precision": self.accelerator.mixed_precision,
@@ -302,26 +334,24 @@ class Training:
         self.optimisers[name].step()
         self.optimisers[name].zero_grad(set_to_none=True)
 
-    def reconstruction(
-        self, fake: Tensor, choice: Tensor | None, label: Tensor, weight: Tensor | None
-    ) -> Tensor:
+    def reconstruction(self, fake: Tensor, choice: Tensor | None, batch: Batch) -> Tensor:
         """The L1 loss: on the picture, or as a likelihood where the generator chooses between colours.
 
         Args:
-            fake, label: (N, 3, H, W) on [-1, 1].
+            fake: (N, 3, H, W) on [-1, 1].
             choice: the generator's log-probabilities, or None with an RGB head.
-            weight: (N, 1, H, W) or None.
         """
         if choice is None:
-            return l1_loss(fake, label, weight)
-        return laplace_mixture_loss(choice, self.ema.colours, label, weight)
+            return l1_loss(fake, batch.label, batch.weight)
+        return laplace_mixture_loss(choice, self.ema.colours, batch.label, batch.weight)
 
-    def pixel_weights(self, label: Tensor) -> Tensor | None:
-        """Weights (N, 1, H, W) of the L1 loss for labels (N, 3, H, W) uint8, or None where all are 1."""
-        if self.weights is None:
-            return None
-        r, g, b = (label >> 3).long().unbind(1)
-        return self.weights[(r << 10) | (g << 5) | b].unsqueeze(1)
+    def _batch(self, batch: dict[str, Tensor]) -> Batch:
+        photo, label = (batch[name].to(self.device, non_blocking=True) for name in ("photo", "label"))
+        weight = colour = None
+        if self.nearest is not None:
+            cells = colour_cells(label)
+            weight, colour = self.weights[cells].unsqueeze(1), self.nearest[cells]
+        return Batch(to_unit(photo), to_unit(label), weight, colour)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -334,16 +364,19 @@ class Training:
 
     # ---------------------------------------------------------------- the loop
 
-    def fit(self, step: Callable[[Tensor, Tensor, Tensor | None], dict[str, Tensor]]) -> None:
+    def fit(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         """Train until the epochs or the time are over.
 
         Args:
-            step: takes photo and label (N, 3, H, W) on [-1, 1] and the pixel weights (N, 1, H, W) or None,
-                updates the networks and returns its losses by name, each a scalar without gradient.
+            step: updates the networks and returns its losses by name, each a scalar without gradient.
 
         Raises:
             UserError: if a loss is not finite, or a file cannot be written or read.
         """
+        with self.folder.status() if self.main else contextlib.nullcontext():
+            self._train(step)
+
+    def _train(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         options = self.options
         if self._saved is not None:
             self._restore(self._saved)
@@ -374,9 +407,7 @@ class Training:
                 if self.progress >= 1:
                     break
                 self._set_rates(self.progress)
-                photo = to_unit(batch["photo"].to(self.device, non_blocking=True))
-                label_bytes = batch["label"].to(self.device, non_blocking=True)
-                losses = step(photo, to_unit(label_bytes), self.pixel_weights(label_bytes))
+                losses = step(self._batch(batch))
                 self._average()
                 self.step_count += 1
                 steps += 1
