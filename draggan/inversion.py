@@ -234,9 +234,11 @@ def principal_axes(generator: Generator) -> Tensor:
     """Rows (w_dim, w_dim): the principal axes of W, each as long as W's standard deviation along it."""
     random = torch.Generator().manual_seed(SAMPLE_SEED)
     z = torch.randn(SAMPLES, generator.z_dim, generator=random).to(generator.device, generator.dtype)
-    values, axes = torch.linalg.eigh(torch.cov(generator.map(z).T))
+    covariance = torch.cov(generator.map(z).T)
+    values, axes = torch.linalg.eigh(covariance.double().cpu())  # some devices cannot
     deviation = values.clamp_min(0).sqrt()
-    return axes.T * deviation.where(deviation >= LEAST_DEVIATION * deviation.max(), 0)[:, None]
+    deviation = deviation.where(deviation >= LEAST_DEVIATION * deviation.max(), 0)
+    return (axes.T * deviation[:, None]).to(generator.device, generator.dtype)
 
 
 def as_picture(image: Tensor) -> np.ndarray:

@@ -132,14 +132,20 @@ class DlibDetector:
             size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         rectangles, scores, _ = self._boxes.run(small, 1 if max(small.shape[:2]) < 256 else 0, 0.0)
-        faces = []
-        for rectangle, score in zip(rectangles, scores, strict=True):
-            shape = self._points(small, rectangle)
-            points = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
-            box = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
-            points = (points + 0.5) / scale - 0.5
-            faces.append(Face(points, tuple(float(v) / scale for v in box), float(score)))
+        faces = [self._face(small, scale, *found) for found in zip(rectangles, scores, strict=True)]
         return sorted(faces, key=lambda face: -face.area)
+
+    def detect_in(self, image: np.ndarray, box: tuple[float, float, float, float]) -> list[Face]:
+        """The face that is known to lie in a box, where the search for faces does not see it."""
+        rectangle = self._rectangle(*(round(v) for v in box))
+        return [self._face(check_image(image), 1.0, rectangle, 0.0)]
+
+    def _face(self, image: np.ndarray, scale: float, rectangle, score: float) -> Face:
+        """The face in a rectangle of an image that was shrunken by `scale`."""
+        points = np.array([(p.x, p.y) for p in self._points(image, rectangle).parts()], np.float32)
+        box = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
+        points = (points + 0.5) / scale - 0.5
+        return Face(points, tuple(float(v) / scale for v in box), float(score))
 
 
 class FaceAlignmentDetector:

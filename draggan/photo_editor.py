@@ -92,6 +92,17 @@ class PhotoEditor(FaceEditor):
         self._unit = frame(face.points).unit
         self._fine = fine_structure(face.aligned - self._reconstructed, self._unit)
 
+        # Some faces are found in the photo, but no longer in the cut-out: there it is known where to look.
+        self._box = None
+        if hasattr(detector, "detect_in") and not detector.detect(face.aligned):
+            left, top, right, bottom = face.face.box
+            x, y = face.alignment.to_aligned(np.array(((left + right) / 2, (top + bottom) / 2)))
+            half = 0.5 * max(right - left, bottom - top) / face.alignment.scale
+            self._box = (x - half, y - half, x + half, y + half)
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        return self.detector.detect_in(picture, self._box) if self._box else super().find(picture)
+
     def allow(self, mask: np.ndarray) -> None:
         """Let the change show where a mask (size, size) is above 0.5, too: hair or background moved by hand."""
         self.region = face_region(self.face.points, self.face.size, also=np.asarray(mask) > 0.5)

@@ -27,6 +27,7 @@ from draggan.landmarks import Face, LandmarkDetector
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2")
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 400_000_000
 MIN_SIDE = 64  # pixels
 MIN_EYES = 16  # pixels between the outer corners of the eyes
 SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmarks found again in a cut-out
@@ -100,6 +101,8 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
     path = Path(path)
     name = name or path.name
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PhotoError(f"{name} has more than {MAX_BYTES // 1_000_000} MB, too many for a photo")
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError(f"{name} cannot be read ({error.strerror}); give the path of a photo") from None

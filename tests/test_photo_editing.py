@@ -216,6 +216,17 @@ def test_without_an_edit_not_one_pixel_changes(editor, face):
     assert (editor.paste(editor.styles) == face.photo.pixels).all()
 
 
+def test_a_face_that_is_seen_in_the_photo_alone(face, found):
+    class ShortSighted(DlibDetector):
+        def detect(self, image):
+            return []
+
+    editor = PhotoEditor(face, found[0].result, ShortSighted())
+    state = editor.look(editor.styles)
+    assert np.linalg.norm(state.points - face.points, axis=1).mean() < 25
+    assert (state.picture == face.aligned).all()
+
+
 def test_an_edit_changes_its_region_and_nothing_else(editor, face):
     edit_run = EditRun(editor, editor.look(editor.styles), "smile")
     for progress in edit_run:

@@ -250,6 +250,13 @@ def test_a_path_that_is_no_file(tmp_path):
         open_photo(tmp_path)
 
 
+def test_a_file_too_large_to_be_a_photo(tmp_path):
+    with (tmp_path / "film.jpg").open("wb") as file:
+        file.truncate(photos.MAX_BYTES + 1)
+    with pytest.raises(PhotoError, match="film.jpg has more than 400 MB"):
+        open_photo(tmp_path / "film.jpg")
+
+
 def test_a_photo_on_its_side_is_turned_up(tmp_path):
     upright = noise(200, 120)
     exif = Image.Exif()
@@ -402,6 +409,14 @@ def test_all_faces_are_found_largest_first(tmp_path, portrait, detector):
     for face in (large, small):
         aligned = PhotoFace(photo, face, 256).aligned
         assert np.abs(aligned.astype(int) - cv2.resize(portrait, (256, 256))).mean() < 30
+
+
+def test_a_face_in_a_known_box(portrait, detector):
+    (face,) = detector.detect(portrait)
+    (again,) = detector.detect_in(portrait, face.box)
+    assert np.linalg.norm(again.points - face.points, axis=1).mean() < 8
+    left, top, right, bottom = again.box
+    assert (left, top) == pytest.approx(face.box[:2], abs=1)
 
 
 def test_no_face_and_too_small_a_face(tmp_path, portrait, detector, monkeypatch):
