@@ -331,3 +331,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     run(main)
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_bytes(pictures: Tensor) -> Tensor:
+    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -7,7 +7,7 @@
 
 The L1 term is that of train_l1.py. The GAN term reaches the generator through the picture it paints.
 The discriminator is shown nothing that would tell real from fake for a wrong reason: where a label has the
-invented colours of a JPEG border, the real picture shows there what the fake one does.
+invented colours of a JPEG border, or is void, the real picture shows there what the fake one does.
 Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
 """
 
@@ -20,7 +20,8 @@ from torch import Tensor
 from commandline import UserError, option, parse, run
 from FCN_network2 import chosen
 from patchgan import GAN_LOSSES, LAYOUTS, PatchDiscriminator, l1_loss
-from training import Batch, Training, TrainOptions, quiet_libraries
+from train_options import TrainOptions
+from training import Batch, Training, quiet_libraries
 
 
 @dataclass
@@ -29,9 +30,11 @@ class Options(TrainOptions):
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
-    gan_ramp: float = option(
-        0.4, "fraction of the training over which --lambda-gan rises from 0; early on the GAN only disturbs"
+    gan_start: float = option(
+        0.5,
+        "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
     )
+    gan_ramp: float = option(0.2, "fraction of the training over which --lambda-gan then rises from 0")
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
@@ -44,7 +47,7 @@ def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
     """The real picture as the discriminator sees it: 1 for a pixel's colour, 0 for the others.
 
     Args:
-        colour: (N, H, W), which colour; -1 where the label has none of them.
+        colour: (N, H, W), which colour; -1 where the label is void or has none of them.
         fake: (N, K, H, W), shown where the label has none.
     """
     real = F.one_hot(colour.clamp(min=0), fake.shape[1]).permute(0, 3, 1, 2).to(fake.dtype)
@@ -52,13 +55,22 @@ def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
 
 
 def patch_weight(weight: Tensor | None, logits: Tensor) -> Tensor | float:
-    """The pixel weights (N, 1, H, W) of the L1 loss, averaged for each logit (N, 1, h, w).
+    """The pixel weights (N, 1, H, W) of the L1 loss for each logit (N, 1, h, w): the largest in its cell.
 
     With w(y) on the loss at a label y, for real and fake alike, the best generator paints p(y | photo) w(y)
     and no longer p(y | photo) (the optimum of Goodfellow et al. 2014, section 4, with weights). That is where
-    the weighted L1 pulls too; without it the GAN takes back the rare classes that the weights brought.
+    the weighted L1 pulls too; without it the GAN takes back the rare classes that the weights brought. The
+    largest and not the mean, because a pole is thinner than a cell.
     """
-    return 1.0 if weight is None else F.adaptive_avg_pool2d(weight, logits.shape[2:])
+    if weight is None:
+        return 1.0
+    cells = F.adaptive_max_pool2d(weight, logits.shape[2:])
+    return cells / cells.mean()
+
+
+def risen(progress: float, start: float, ramp: float) -> float:
+    """0 until the fraction ``start`` of the training, then up to 1 over the fraction ``ramp``."""
+    return min(max((progress - start) / max(ramp, 1e-9), 0.0), 1.0)
 
 
 def main() -> None:
@@ -101,11 +113,13 @@ def main() -> None:
 
         # The generator's step. The fake is not detached: the gradient goes through the discriminator,
         # whose own weights rest, into the generator.
-        critic = training.bare("discriminator").requires_grad_(False)
-        with training.accelerator.autocast():
-            loss_gan = g_loss(critic(photo, shown).float(), weight)
-            lambda_gan = options.lambda_gan * min(training.progress / max(options.gan_ramp, 1e-9), 1.0)
-            loss = lambda_gan * loss_gan + options.lambda_l1 * loss_l1
+        loss, loss_gan = options.lambda_l1 * loss_l1, torch.zeros_like(loss_l1)
+        lambda_gan = options.lambda_gan * risen(training.progress, options.gan_start, options.gan_ramp)
+        if lambda_gan:
+            critic = training.bare("discriminator").requires_grad_(False)
+            with training.accelerator.autocast():
+                loss_gan = g_loss(critic(photo, shown).float(), weight)
+            loss = loss + lambda_gan * loss_gan
         training.update("generator", scale * loss)
         return {
             "l1": l1_loss(fake.detach(), batch.label),

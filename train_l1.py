@@ -19,7 +19,8 @@ from torch import Tensor
 
 from commandline import parse, run
 from patchgan import l1_loss
-from training import Batch, Training, TrainOptions, quiet_libraries
+from train_options import TrainOptions
+from training import Batch, Training, quiet_libraries
 
 
 @dataclass

@@ -17,12 +17,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
-OUTPUT = ROOT / "test-output"
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (  # the brush draws with WebGL, here in software
-    "--no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
 FETCHED = "tiny-horses"
 FETCH = """
@@ -105,19 +99,6 @@ def app(tmp_path_factory):
         page.close(verbose=False)
         studio.close()
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (Debian and Ubuntu: apt install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    OUTPUT.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

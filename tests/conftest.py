@@ -5,4 +5,5 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from app_server import app, browser, visit  # noqa: F401
+from app_server import app, visit  # noqa: F401
+from browser import browser  # noqa: F401

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from app_server import FETCHED, OUTPUT, SLOW, said, wait_until
+from app_server import FETCHED, SLOW, said, wait_until
+from browser import OUTPUT
 from PIL import Image
 
 from draggan.app.pulls import EditPull, PointPull

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from commandline import UserError
-from FCN_network2 import Generator, GeneratorParams, folded_mobilenet, label_colours
+from FCN_network2 import Generator, GeneratorParams, folded_mobilenet
+from label_colours import label_colours
 from patchgan import (
     GAN_LOSSES,
     LAYOUTS,
