@@ -238,6 +238,8 @@ def test_the_line_is_bounded():
     with pytest.raises(BusyError):
         turns.submit(lambda: None)
     gate.set()
+    turns.close()
+    assert not turns._thread.is_alive()
 
 
 def test_sessions_are_bounded_and_age(studio, monkeypatch):

@@ -247,7 +247,7 @@ class Session:
                 self._job = None
                 self.say("stopped", step=self.step)
 
-    def watch(self, every: float = 0.1) -> Iterator[View]:
+    def watch(self, every: float = 0.15) -> Iterator[View]:
         """The view now and whenever it changes, until nothing runs; at most every so many seconds."""
         shown = None
         while True:

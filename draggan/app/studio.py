@@ -141,4 +141,5 @@ class Studio:
         self._ended.set()
         for key in list(self._sessions):
             self.drop(key)
+        self.turns.close()
         shutil.rmtree(self.folder, ignore_errors=True)
