@@ -54,6 +54,7 @@ TRIALS = {
     ),
     # 1: some faces do not show their edit, which a few steps cannot bring about
     "python draggan/edit_faces.py --edit": Trial("--seeds 3-4 --max-steps 4", codes=(0, 1)),
+    "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --report": Trial(),
     "bash download_dataset.sh": Trial(skip="fetches from the web; see test_segmentation_download.py"),
     "python train_l1.py": Trial(TRAIN),
