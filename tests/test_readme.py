@@ -49,9 +49,7 @@ TRIALS = {
     "python3 -m venv": Trial(),
     "python -m pytest": Trial(ONE_TEST),
     "python download_models.py": Trial(),
-    "python download_models.py stylegan2": Trial(
-        skip="fetches 380 MB from the web; see test_download_models.py"
-    ),
+    "python download_models.py stylegan2": Trial(skip="fetches from the web; see test_download_models.py"),
     # 1: some faces do not show their edit, which a few steps cannot bring about
     "python draggan/edit_faces.py --edit": Trial("--seeds 3-4 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
