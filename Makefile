@@ -33,7 +33,6 @@ app: setup
 
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py
-	$(RUN) download_models.py mobilenet_v2
 	$(RUN) -m pytest $(ARGS)
 
 train: setup

@@ -22,7 +22,7 @@ from torch import Tensor
 from draggan.drag import Drag, Settings, Step
 from draggan.edits import EDITS, Plan, find_edit, measures, plan_edit
 from draggan.generators import Generator
-from draggan.landmarks import LandmarkDetector
+from draggan.landmarks import Face, LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
 FIRST_LOOK = (
@@ -81,10 +81,18 @@ class FaceEditor:
             )
         self.generator, self.detector = generator, detector
 
+    def draw(self, styles: Tensor) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown."""
+        return self.generator.picture(styles)
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        """The faces in a drawn picture."""
+        return self.detector.detect(picture)
+
     def look(self, styles: Tensor) -> FaceState:
         """Draw the face and find its landmarks; NoFaceError if there is none."""
-        picture = self.generator.picture(styles)
-        faces = self.detector.detect(picture)
+        picture = self.draw(styles)
+        faces = self.find(picture)
         if not faces:
             raise NoFaceError(f"no face found in the picture (by {self.detector.name})")
         return FaceState(styles, picture, faces[0].points)

@@ -3,26 +3,12 @@
 from pathlib import Path
 
 import pytest
-from browser import ARGUMENTS, CHROMIUM
+from browser import OUTPUT
 from comparison_data import COLOURS, make_edits, make_run
 
 import compare_runs
 
-OUTPUT = Path(__file__).resolve().parents[1] / "test-output"
 SLOW = 60_000  # ms; only ends a hanging test
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (Debian and Ubuntu: apt install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    OUTPUT.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
