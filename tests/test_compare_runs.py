@@ -297,3 +297,17 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     assert min(took, cpu) <= 5  # on a busy machine the clock says little
     assert out.stat().st_size <= 20e6
     assert "small; last and best" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [(KeyboardInterrupt(), "stopped", "Ctrl-C"), (ValueError("disk gone"), "failed", "disk gone")],
+)
+def test_status_of_a_run_that_ends_early(tmp_path, error, status, reason):
+    from run_folder import RunFolder  # here, because it imports torch
+
+    with pytest.raises(type(error)), RunFolder(tmp_path).status():
+        assert json.loads((tmp_path / "status.json").read_text())["status"] == "running"
+        raise error
+    written = json.loads((tmp_path / "status.json").read_text())
+    assert (written["status"], written["reason"]) == (status, reason)
