@@ -306,8 +306,12 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
 def test_status_of_a_run_that_ends_early(tmp_path, error, status, reason):
     from run_folder import RunFolder  # here, because it imports torch
 
-    with pytest.raises(type(error)), RunFolder(tmp_path).status():
-        assert json.loads((tmp_path / "status.json").read_text())["status"] == "running"
-        raise error
+    def end() -> None:
+        with RunFolder(tmp_path).status():
+            assert json.loads((tmp_path / "status.json").read_text())["status"] == "running"
+            raise error
+
+    with pytest.raises(type(error)):
+        end()
     written = json.loads((tmp_path / "status.json").read_text())
     assert (written["status"], written["reason"]) == (status, reason)
