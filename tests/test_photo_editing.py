@@ -297,7 +297,7 @@ def test_a_folder_of_photos(command, photo_path, tmp_path, monkeypatch):
         "--edit",
         "smile",
         "--max-steps",
-        8,
+        4,
         "--output",
         output,
         "--inversions",
