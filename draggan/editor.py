@@ -90,7 +90,7 @@ class FaceEditor:
         return Settings(**EDITS[name].drag)
 
     def allow(self, mask: np.ndarray) -> None:
-        """Told, before an edit begins, where the picture may change: a mask (H, W) of any size, 1 there, 0 elsewhere."""
+        """Told before an edit begins where the picture may change: a mask (H, W) of any size, 1 there, else 0."""
 
     def find(self, picture: np.ndarray) -> list[Face]:
         """The faces in a drawn picture."""
