@@ -204,11 +204,11 @@ function drawCurves({ runs, measures, curves }) {
     chart.root.addEventListener("mouseleave", () => { $("tip").hidden = true; });
   }
 }
-// Runs are validated at different epochs: the nearest point that the series has.
+// Runs are validated at different epochs: the nearest point that the series has, if one is near at all.
 function nearestIndex(u, series, index) {
   const values = u.data[series];
   if (series === 0 || isNumber(values[index])) return index;
-  for (let d = 1; d < values.length; d++) {
+  for (let d = 1; d <= Math.max(3, values.length / 20); d++) {
     if (isNumber(values[index - d])) return index - d;
     if (isNumber(values[index + d])) return index + d;
   }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from comparison.edits import Edits
 from comparison.runs import Run
@@ -235,7 +235,7 @@ def faces(folders: list[Edits]) -> tuple[dict[str, Any], list[str]]:
             record = one.records.get(seed)
             entry = None if record is None else dict(record)
             for state in ("before", "after") if entry is not None else ():
-                path = one.path / f"{stem(seed)}_{state}.png"
+                path = one.path / f"{stem(entry)}_{state}.png"
                 try:
                     content = hashlib.sha1(path.read_bytes()).digest()
                 except OSError:
@@ -259,15 +259,16 @@ def faces(folders: list[Edits]) -> tuple[dict[str, Any], list[str]]:
     return {"pictures": pictures, "faces": found}, notes
 
 
-def stem(seed: int | str) -> str:
-    """How edit_faces.py begins a face's file names."""
-    return f"{seed:04d}" if isinstance(seed, int) else str(seed)
+def stem(record: dict[str, Any]) -> str:
+    """How edit_faces.py begins a face's file names: a seed with four digits, a photo by its name."""
+    seed = record["id"]
+    return str(record.get("name") or (f"{seed:04d}" if isinstance(seed, int) else seed))
 
 
 def read_face(path: Path) -> str | None:
-    """A face at SIDE pixels as an address, or None for a file that cannot be read."""
+    """A face, or a whole photo on grey, at SIDE pixels as an address, or None for a file that cannot be read."""
     try:
         with Image.open(path) as picture:
-            return to_uri(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX))
+            return to_uri(ImageOps.pad(picture.convert("RGB"), (SIDE, SIDE), Image.Resampling.BOX, "grey"))
     except (OSError, ValueError, SyntaxError):
         return None

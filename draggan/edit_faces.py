@@ -26,7 +26,7 @@ import torch
 from tqdm import tqdm
 
 from commandline import UserError, choose_device, option, parse, run
-from draggan.drag import PRESETS, with_settings
+from draggan.drag import PRESETS, Settings, with_settings
 from draggan.edit_files import (
     append_record,
     open_output,
@@ -213,7 +213,7 @@ def edit_face(
         editor, before = source.open(key, record, say)
         after, reasons, free = before, [], np.zeros(before.picture.shape[:2], np.float32)
         for name, strength in edits:
-            edit_run = EditRun(editor, after, name, strength, edit_settings(name, options))
+            edit_run = EditRun(editor, after, name, strength, edit_settings(editor, name, options))
             for progress in edit_run:
                 say(f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px")
             result, after = edit_run.result, edit_run.result.face
@@ -240,11 +240,10 @@ def edit_face(
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items()}
 
 
-def edit_settings(name: str, options: Options):
+def edit_settings(editor: FaceEditor, name: str, options: Options) -> Settings:
     """Settings of the drag for an edit; a preset other than the default is taken as it is."""
-    settings = PRESETS[options.preset]
-    if options.preset == "default":
-        settings = with_settings(settings, **EDITS[name].drag)
+    preset = options.preset
+    settings = editor.settings(name) if preset == "default" else PRESETS[preset]
     return with_settings(settings, max_steps=options.max_steps)
 
 

@@ -85,6 +85,13 @@ class FaceEditor:
         """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown."""
         return self.generator.picture(styles)
 
+    def settings(self, name: str) -> Settings:
+        """What suits an edit."""
+        return Settings(**EDITS[name].drag)
+
+    def allow(self, mask: np.ndarray) -> None:
+        """Told before an edit begins where the picture may change: a mask (H, W) of any size, 1 there, else 0."""
+
     def find(self, picture: np.ndarray) -> list[Face]:
         """The faces in a drawn picture."""
         return self.detector.detect(picture)
@@ -114,17 +121,18 @@ class EditRun:
     )  # at work from the first step on; its styles are now's
 
     def __post_init__(self):
-        edit = find_edit(self.name, self.strength)
+        find_edit(self.name, self.strength)
         self.plan = plan_edit(self.name, self.start.points, self.strength)
         size = self.editor.generator.resolution
         inside = np.clip(self.plan.targets, 0, size - 1), np.clip(self.plan.handles, 0, size - 1)
         self.plan = replace(self.plan, targets=inside[0], handles=inside[1])
-        self.settings = self.settings or Settings(**edit.drag)
+        self.settings = self.settings or self.editor.settings(self.name)
         self.result = self._result(self.start, False, "not started", 0, np.nan)
 
     def __iter__(self) -> Iterator[Progress]:
         generator, plan = self.editor.generator, self.plan
         mask = plan.mask(generator.resolution, 256)
+        self.editor.allow(mask)
         drag = Drag(generator, self.start.styles, plan.handles, plan.targets, mask, self.settings)
         self.drag = drag
         edit, best, looks_without_gain = EDITS[self.name], -np.inf, 0

@@ -18,6 +18,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
@@ -34,6 +35,7 @@ from draggan.alignment import (
     paste,
     without_ghosts,
 )
+from draggan.drag import Settings, with_settings
 from draggan.editor import FaceEditor
 from draggan.edits import frame
 from draggan.generators import Generator
@@ -43,6 +45,9 @@ from draggan.perceptual import Perceptual
 from draggan.photos import Photo, PhotoError
 
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+# Of the drag in a photo, beside what edits.py says: landmarks read little of a photo's slimmer jaw, and would
+# let it be pulled in much too far.
+DRAG = {"slim": {"max_steps": 32}}
 FILE_KIND = "draggan-photo-1"  # in a saved file's metadata
 
 
@@ -88,6 +93,7 @@ class PhotoEditor(FaceEditor):
         self.face, self.inverted = face, inverted
         self.styles = inverted.styles  # where an edit starts
         self.region = face_region(face.points, face.size)
+        self._also = np.zeros((face.size, face.size), bool)
         self._reconstructed = self._image(inverted.styles)
         self._unit = frame(face.points).unit
         self._fine = fine_structure(face.aligned - self._reconstructed, self._unit)
@@ -103,9 +109,14 @@ class PhotoEditor(FaceEditor):
     def find(self, picture: np.ndarray) -> list[Face]:
         return self.detector.detect_in(picture, self._box) if self._box else super().find(picture)
 
+    def settings(self, name: str) -> Settings:
+        return with_settings(super().settings(name), **DRAG.get(name, {}))
+
     def allow(self, mask: np.ndarray) -> None:
-        """Let the change show where a mask (size, size) is above 0.5, too: hair or background moved by hand."""
-        self.region = face_region(self.face.points, self.face.size, also=np.asarray(mask) > 0.5)
+        """Let the change show where a mask (H, W) of any size is above 0.5, too: ears beside a slim face, hair."""
+        size = (self.face.size, self.face.size)
+        self._also |= cv2.resize(np.asarray(mask, np.float32), size) > 0.5
+        self.region = face_region(self.face.points, self.face.size, also=self._also)
 
     @torch.no_grad()
     def _image(self, styles: torch.Tensor) -> np.ndarray:

@@ -1,5 +1,7 @@
 """compare_runs.py: folders become data, the table, and errors; the page itself is tested in test_compare_page.py."""
 
+import base64
+import io
 import json
 import os
 import time
@@ -7,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from comparison_data import COLOURS, make_edits, make_grid, make_run
+from PIL import Image
 from segmentation_data import SMALL, command, error_of, make_pairs
 
 import compare_runs
 from comparison import pictures
+from comparison.edits import read_edits
 from comparison.runs import (
     Run,
     best_marks,
@@ -177,6 +181,20 @@ def test_unreadable_pictures_are_said(tmp_path):
     assert notes == ["pictures that cannot be read: a epoch 4"]
 
 
+def test_a_photo_is_found_by_its_name_and_keeps_its_shape(tmp_path):
+    folder = make_edits(tmp_path / "me", "smile", range(1))
+    record = json.loads((folder / "edits.jsonl").read_text()) | {"id": "holiday/me.jpg", "name": "me"}
+    (folder / "edits.jsonl").write_text(json.dumps(record) + "\n")
+    for state in ("before", "after"):
+        Image.new("RGB", (400, 200), (200, 30, 30)).save(folder / f"me_{state}.png")
+    found, notes = pictures.faces([read_edits(folder)])
+    assert notes == []
+    uri = found["pictures"][found["faces"][0]["folders"][0]["before"]]
+    shown = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+    assert shown.size == (256, 256)
+    assert [shown.getpixel((128, y)) for y in (20, 128)] == [(128, 128, 128), (200, 30, 30)]
+
+
 # --- the command ------------------------------------------------------------------------------------------
 
 
@@ -297,3 +315,21 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     assert min(took, cpu) <= 5  # on a busy machine the clock says little
     assert out.stat().st_size <= 20e6
     assert "small; last and best" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [(KeyboardInterrupt(), "stopped", "Ctrl-C"), (ValueError("disk gone"), "failed", "disk gone")],
+)
+def test_status_of_a_run_that_ends_early(tmp_path, error, status, reason):
+    from run_folder import RunFolder  # here, because it imports torch
+
+    def end() -> None:
+        with RunFolder(tmp_path).status():
+            assert json.loads((tmp_path / "status.json").read_text())["status"] == "running"
+            raise error
+
+    with pytest.raises(type(error)):
+        end()
+    written = json.loads((tmp_path / "status.json").read_text())
+    assert (written["status"], written["reason"]) == (status, reason)

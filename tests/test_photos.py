@@ -415,8 +415,11 @@ def test_a_face_in_a_known_box(portrait, detector):
     (face,) = detector.detect(portrait)
     (again,) = detector.detect_in(portrait, face.box)
     assert np.linalg.norm(again.points - face.points, axis=1).mean() < 8
-    left, top, right, bottom = again.box
-    assert (left, top) == pytest.approx(face.box[:2], abs=1)
+    assert again.box == face.box
+    # Steadier than from one box: a box a little off gives nearly the same points.
+    left, top, right, bottom = face.box
+    (moved,) = detector.detect_in(portrait, (left + 15, top - 10, right + 15, bottom - 10))
+    assert np.linalg.norm(moved.points - again.points, axis=1).mean() < 6
 
 
 def test_no_face_and_too_small_a_face(tmp_path, portrait, detector, monkeypatch):

@@ -49,11 +49,11 @@ TRIALS = {
     "python3 -m venv": Trial(),
     "python -m pytest": Trial(ONE_TEST),
     "python download_models.py": Trial(),
-    "python download_models.py stylegan2": Trial(
-        skip="fetches 380 MB from the web; see test_download_models.py"
-    ),
+    "python download_models.py stylegan2": Trial(skip="fetches from the web; see test_download_models.py"),
     # 1: some faces do not show their edit, which a few steps cannot bring about
     "python draggan/edit_faces.py --edit": Trial("--seeds 3-4 --max-steps 4", codes=(0, 1)),
+    "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
+    "python draggan/edit_faces.py --image": Trial("--inversion fast --max-steps 1", codes=(0, 1)),
     "python draggan/edit_faces.py --report": Trial(),
     "bash download_dataset.sh": Trial(skip="fetches from the web; see test_segmentation_download.py"),
     "python train_l1.py": Trial(TRAIN),
@@ -65,6 +65,7 @@ TRIALS = {
         "--epochs 1 --ratios off,1:50 --image-size 32 --batch-size 2 --encoder scratch --device cpu"
     ),
     "python benchmarks/generator.py": Trial("--repeats 1 --device cpu"),
+    "python benchmarks/app.py": Trial(f"--rounds 1 --sessions 2 --port {PORT}"),
     "python benchmarks/drag_step.py": Trial("--steps 1 --points 1 --resolution 64 --device cpu"),
     "tensorboard": Trial(f"--port {PORT}", serves=True),
 }
@@ -78,7 +79,7 @@ def trial(command: str) -> Trial:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the project with tiny pairs as datasets/camvid, photos/, and a stand-in for StyleGAN2."""
+    """A copy of the project with tiny pairs as datasets/camvid, photos, and a stand-in for StyleGAN2."""
     copy = tmp_path_factory.mktemp("readme") / "project"
     leave = shutil.ignore_patterns(
         ".git", ".venv*", "__pycache__", "output", "test-output", "checkpoints", "camvid"
@@ -95,6 +96,13 @@ def project(tmp_path_factory):
     make_pairs(copy / "datasets/camvid")
     (copy / "photos").mkdir()
     Image.fromarray(picture_pair(0)[0]).save(copy / "photos/street.png")
+    # faces of the sample set as portraits, alone and as two people, the first a little larger
+    one, two = (Image.open(copy / f"datasets/faces/val/0000{n}8.jpg").crop((0, 0, 256, 256)) for n in (0, 1))
+    group = Image.new("RGB", (1024, 512))
+    group.paste(one.resize((512, 512)), (0, 0))
+    group.paste(two.resize((448, 448)), (544, 32))
+    for name, picture in (("photo.jpg", one), ("photos/face.jpg", two), ("group.jpg", group)):
+        picture.resize((picture.width * 512 // picture.height, 512)).save(copy / name, quality=95)
     return copy
 
 
