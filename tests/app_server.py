@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
@@ -86,6 +87,9 @@ def app(tmp_path_factory):
         patch.setenv(
             "GRADIO_HEARTBEAT_INTERVAL", "2"
         )  # seconds until a client that has gone is missed; 15 if unset
+        patch.setattr(
+            Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS
+        )  # the app sets its own; put back after
         patch.setattr(generators, "CHECKPOINTS", folder)
         patch.setattr(download_models, "MODELS", [download_models.Model(FETCHED, "", "", (file,))])
         studio = Studio()

@@ -135,7 +135,7 @@ def epochs_logged(folder: Path) -> int:
 
 
 def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs, tmp_path):
-    arguments = ["--dataset", pairs, *SMALL, "--epochs", 14, "--receptive-field", 16]
+    arguments = ["--dataset", pairs, *SMALL, "--epochs", 24, "--receptive-field", 16]
     whole = command(*arguments, "--output", tmp_path / "whole", script="train_cgan.py")
     assert whole.returncode == 0, whole.stderr
     broken = tmp_path / "broken"
@@ -146,17 +146,17 @@ def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs
     wait_for(lambda: any(checkpoints.glob(".last.pt.*.tmp")), process)  # it is being written now
     process.kill()
     process.wait()
-    assert epochs_logged(broken) < 14
+    assert epochs_logged(broken) < 24
     torch.load(checkpoints / "last.pt", weights_only=True)
 
     process = start(*arguments, "--output", broken, "--resume")
     before = epochs_logged(broken)
-    wait_for(lambda: epochs_logged(broken) >= before + 2, process)
+    wait_for(lambda: epochs_logged(broken) > before, process)
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130, error
     assert "Traceback" not in error
-    assert epochs_logged(broken) < 14
+    assert epochs_logged(broken) < 24
 
     resumed = command(*arguments, "--output", broken, "--resume", script="train_cgan.py")
     assert resumed.returncode == 0, resumed.stderr
