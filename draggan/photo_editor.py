@@ -67,7 +67,7 @@ class PhotoFace:
             self.alignment = ffhq_alignment(self.face.points, self.size)
             self.aligned = cut(self.photo.pixels, self.alignment)
         except ValueError as error:
-            raise PhotoError(f"the face in {self.photo.name} cannot be used: {error}") from None
+            raise PhotoError.of("bad_face", name=self.photo.name, reason=error) from None
         self.points = self.alignment.to_aligned(self.face.points)
 
     def invert(

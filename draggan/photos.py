@@ -34,8 +34,46 @@ SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmar
 NOTE = "AI-edited: the face in this photo was changed by a neural network"
 
 
+# What is said of a photo, by kind: why it cannot be used, and what was done to it. A page may say it otherwise.
+SAID = {
+    "too_many_bytes": "{name} has more than {most} MB, too many for a photo",
+    "unreadable": "{name} cannot be read ({reason}); give the path of a photo",
+    "heic": "{name} is a HEIC photo, which cannot be read here; save or export it as JPEG",
+    "no_picture": "{name} is not a picture that can be read; JPEG, PNG and WebP are fine",
+    "too_large": "{name} has more than {most} megapixels{size}, which is the limit; make it smaller",
+    "too_small": "{name} has {width} x {height} pixels, too few for a face; at least {least} on each side",
+    "damaged": "{name} is damaged or was cut off; save or download it again",
+    "no_face": "no face found in {name} (by {detector}); it should look into the camera, unhidden",
+    "small_face": "the face in {name} is too small ({widest:.0f} pixels from eye to eye, at least {least}); "
+    "take a larger photo",
+    "bad_face": "the face in {name} cannot be used: {reason}",
+    "animated": "{name} is animated or has several pages: the first is taken",
+    "exif": "{name} has unreadable EXIF data: it may lie on its side",
+    "bits": "{name} has more than 8 bits a colour: the edited photo has 8",
+    "cmyk": "{name} is a CMYK photo: the edited photo is RGB",
+    "profile": "{name} has a broken colour profile: its colours are taken as sRGB",
+}
+
+
 class PhotoError(ValueError):
-    """A photo cannot be used; the message says which, why, and what to do."""
+    """A photo cannot be used; the message says which, why, and what to do. Some have a kind and values of SAID."""
+
+    def __init__(self, message: str, kind: str | None = None, **values):
+        super().__init__(message)
+        self.kind, self.values = kind, values
+
+    @classmethod
+    def of(cls, kind: str, **values) -> "PhotoError":
+        return cls(SAID[kind].format(**values), kind, **values)
+
+
+class Notice(str):
+    """A sentence about what was done to a photo, of a kind of SAID."""
+
+    def __new__(cls, kind: str, name: str):
+        notice = super().__new__(cls, SAID[kind].format(name=name))
+        notice.kind = kind
+        return notice
 
 
 @dataclass(frozen=True)
@@ -48,7 +86,7 @@ class Photo:
     grey: bool = False
     alpha: np.ndarray | None = None  # (H, W) uint8
     profile: bytes | None = None  # ICC, of `own`; None: sRGB
-    notices: tuple[str, ...] = field(default=())  # what was done to it, a sentence each
+    notices: tuple[Notice, ...] = field(default=())  # what was done to it, a sentence each
 
     def in_own_colours(self, pixels: np.ndarray) -> np.ndarray:
         """Edited sRGB pixels (H, W, 3) uint8 in the photo's own colour space; unchanged ones bit for bit."""
@@ -102,12 +140,12 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
     name = name or path.name
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise PhotoError(f"{name} has more than {MAX_BYTES // 1_000_000} MB, too many for a photo")
+            raise PhotoError.of("too_many_bytes", name=name, most=MAX_BYTES // 1_000_000)
         data = path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{name} cannot be read ({error.strerror}); give the path of a photo") from None
+        raise PhotoError.of("unreadable", name=name, reason=error.strerror) from None
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        raise PhotoError(f"{name} is a HEIC photo, which cannot be read here; save or export it as JPEG")
+        raise PhotoError.of("heic", name=name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures, whose size is looked at below
@@ -115,45 +153,43 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
             known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
             image = Image.open(io.BytesIO(data), formats=known)
     except Image.DecompressionBombError:
-        raise PhotoError(_too_large(name)) from None
+        raise _too_large(name) from None
     except Exception:  # whatever bytes that are no picture set off in a decoder
-        raise PhotoError(f"{name} is not a picture that can be read; JPEG, PNG and WebP are fine") from None
+        raise PhotoError.of("no_picture", name=name) from None
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise PhotoError(_too_large(name, f" ({width} x {height})"))
+        raise _too_large(name, f" ({width} x {height})")
     if min(width, height) < MIN_SIDE:
-        raise PhotoError(
-            f"{name} has {width} x {height} pixels, too few for a face; at least {MIN_SIDE} on each side"
-        )
+        raise PhotoError.of("too_small", name=name, width=width, height=height, least=MIN_SIDE)
     notices = []
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        notices.append(f"{name} is animated or has several pages: the first is taken")
+        notices.append(Notice("animated", name))
     try:
         image.seek(0)
         image.load()
     except Exception:  # decoders of broken files raise many kinds
-        raise PhotoError(f"{name} is damaged or was cut off; save or download it again") from None
+        raise PhotoError.of("damaged", name=name) from None
     try:
         image = ImageOps.exif_transpose(image)
     except Exception:  # a broken EXIF block is no reason to refuse a photo
-        notices.append(f"{name} has unreadable EXIF data: it may lie on its side")
+        notices.append(Notice("exif", name))
     return _as_photo(image, name, notices)
 
 
-def _too_large(name: str, size: str = "") -> str:
-    return f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels{size}, which is the limit; make it smaller"
+def _too_large(name: str, size: str = "") -> PhotoError:
+    return PhotoError.of("too_large", name=name, most=MAX_PIXELS // 1_000_000, size=size)
 
 
-def _as_photo(image: Image.Image, name: str, notices: list[str]) -> Photo:
+def _as_photo(image: Image.Image, name: str, notices: list[Notice]) -> Photo:
     """From any mode to RGB; the profile is applied, and kept where the colours stay in it."""
     profile, alpha = image.info.get("icc_profile"), None
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        notices.append(f"{name} has more than 8 bits a colour: the edited photo has 8")
+        notices.append(Notice("bits", name))
         values = np.asarray(image, np.float32)
         top = 255.0 if values.max() <= 255 else 65535.0
         image = Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     elif image.mode == "CMYK":
-        notices.append(f"{name} is a CMYK photo: the edited photo is RGB")
+        notices.append(Notice("cmyk", name))
         try:
             if profile:
                 image = _convert(image, _profile(profile), ImageCms.createProfile("sRGB"))
@@ -175,7 +211,7 @@ def _as_photo(image: Image.Image, name: str, notices: list[str]) -> Photo:
                 _convert(rgb.crop((0, 0, 1, 1)), ImageCms.createProfile("sRGB"), given)  # and back, later
         except (ImageCms.PyCMSError, OSError):
             own, profile = pixels, None
-            notices.append(f"{name} has a broken colour profile: its colours are taken as sRGB")
+            notices.append(Notice("profile", name))
     if alpha is not None:
         share = (alpha / 255.0).astype(np.float32)[..., None]
         pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
@@ -204,17 +240,12 @@ def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Face]:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     found = getattr(detector, "detect_all", detector.detect)(pixels)
     if not found:
-        raise PhotoError(
-            f"no face found in {photo.name} (by {detector.name}); it should look into the camera, unhidden"
-        )
+        raise PhotoError.of("no_face", name=photo.name, detector=detector.name)
     faces = [_refined(photo, face, scale, detector) for face in found]
     large = [face for face in faces if frame(face.points).unit >= MIN_EYES]
     if not large:
         widest = max(frame(face.points).unit for face in faces)
-        raise PhotoError(
-            f"the face in {photo.name} is too small ({widest:.0f} pixels from eye to eye, at least {MIN_EYES}); "
-            "take a larger photo"
-        )
+        raise PhotoError.of("small_face", name=photo.name, widest=widest, least=MIN_EYES)
     return large
 
 
