@@ -29,11 +29,14 @@ from draggan.app.studio import Studio
 from draggan.app.texts import EN, ZH, Mistake, say_error
 from draggan.edits import EDITS, MAX_STRENGTH
 from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI
+from draggan.inversion import PRESETS
+from draggan.photos import MAX_BYTES
 
 I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
 # The theme's own font, from the app itself; its 600 weight as Gradio brings it has few letters.
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
+DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 STYLE = Path(__file__).with_name("app") / "page.css"
 
 
@@ -66,6 +69,14 @@ def picture_part(parts: dict) -> None:
 
 def source_part(parts: dict, handlers: Handlers) -> None:
     """Where the face comes from."""
+    with gr.Tabs(elem_id="source-tabs"):
+        with gr.Tab(I18N("generated")):
+            generated_part(parts, handlers)
+        with gr.Tab(I18N("my_photo"), elem_id="my-photo"):
+            photo_part(parts)
+
+
+def generated_part(parts: dict, handlers: Handlers) -> None:
     with gr.Row(elem_id="source"):
         models = handlers.fetches.choices()
         parts["model"] = gr.Dropdown(
@@ -76,6 +87,20 @@ def source_part(parts: dict, handlers: Handlers) -> None:
         )
         button(parts, "random", scale=2, min_width=120)
     button(parts, "fetch", visible=False, variant="primary")
+
+
+def photo_part(parts: dict) -> None:
+    parts["photo"] = gr.Image(
+        label=I18N("photo"), type="filepath", sources=["upload", "clipboard", "webcam"], height=220,
+        elem_id="photo", buttons=[],
+    )  # fmt: skip
+    parts["faces"] = gr.Gallery(
+        label=I18N("faces"), allow_preview=False, buttons=[], visible=False, elem_id="faces",
+    )  # fmt: skip
+    with gr.Row(elem_id="bring-in-row"):
+        presets = [(I18N(name), name) for name in PRESETS]
+        parts["preset"] = gr.Radio(presets, value="fast", label=I18N("preset"), elem_id="preset", scale=3)
+        button(parts, "bring_in", variant="primary", scale=2, min_width=120)
 
 
 def edits_part(parts: dict) -> None:
@@ -108,6 +133,8 @@ def edits_part(parts: dict) -> None:
 def result_part(parts: dict) -> None:
     with gr.Row(elem_id="downloads"):
         parts["download"] = gr.DownloadButton(I18N("download"), elem_id="download", size="sm", min_width=120)
+        button(parts, "download_photo", visible=False, size="sm", min_width=120)
+        parts["photo_file"] = gr.DownloadButton(visible="hidden", elem_id="photo-file")
         parts["download_animation"] = gr.DownloadButton(
             I18N("download_animation"), interactive=False, elem_id="download-animation", size="sm", min_width=120,
         )  # fmt: skip
@@ -115,6 +142,10 @@ def result_part(parts: dict) -> None:
         with gr.Tab(I18N("compare")):
             parts["compare"] = gr.ImageSlider(
                 type="filepath", interactive=False, show_label=False, elem_id="compare", buttons=["fullscreen"],
+            )  # fmt: skip
+        with gr.Tab(I18N("whole"), visible=False, elem_id="whole-tab") as parts["whole_tab"]:
+            parts["whole"] = gr.ImageSlider(
+                type="filepath", interactive=False, show_label=False, elem_id="whole", buttons=["fullscreen"],
             )  # fmt: skip
         with gr.Tab(I18N("animation")):
             parts["animation"] = gr.Image(
@@ -162,6 +193,12 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["history"].select, handlers.return_to)
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))
     on(parts["random"].click, handlers.random)
+    # Not preprocessed: of a file that is no picture, the session says so better than Gradio does.
+    on(parts["photo"].input, handlers.open_photo, ("photo",), preprocess=False, concurrency_limit=4)
+    on(parts["faces"].select, handlers.choose_face)
+    on(parts["bring_in"].click, handlers.drag("photo.bring_in"), ("preset",), concurrency_limit=16)
+    written = parts["download_photo"].click(handlers.write_photo, None, parts["photo_file"], **private)
+    written.success(None, None, None, js=DOWNLOAD)
     on(parts["model"].input, handlers.choose_model, ("model",))
     on(parts["fetch"].click, handlers.fetch, ("model",), concurrency_limit=4)
     for name in EDITS:
@@ -214,7 +251,7 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
     files.limit_pixels()
     page = layout(handlers)
     how |= {"theme": gr.themes.Default(font=FONT), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
-    page.launch(max_file_size="10mb", ssr_mode=False, **how)
+    page.launch(max_file_size=MAX_BYTES, ssr_mode=False, **how)
     return page
 
 

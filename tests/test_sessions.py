@@ -215,7 +215,7 @@ def test_drags_wait_for_their_turn_and_a_drop_ends_them(studio):
         person.generate(5)
         person.choose_edit("smile")
         person.start()
-    assert [studio.turns.place(person._job) for person in people][1:] == [1, 2]
+    assert [person.view().place for person in people][1:] == [1, 2]
     assert people[2].view().place == 2
     folder = people[0].folder
     studio.drop("person 0")  # in mid-drag

@@ -11,7 +11,6 @@ from draggan.app import files
 from draggan.app.previews import Previews
 from draggan.app.pulls import Pull
 from draggan.drag import Step
-from draggan.generators import Generator
 
 MAX_FRAMES = 80  # of an animation
 
@@ -19,9 +18,9 @@ MAX_FRAMES = 80  # of an animation
 class Dragging:
     """It can be stopped after any step, and `run` goes on from there."""
 
-    def __init__(self, pull: Pull, generator: Generator, picture: np.ndarray):
+    def __init__(self, pull: Pull, picture: np.ndarray):
         """picture: (H, W, 3) uint8, what it begins with."""
-        self.pull, self.generator = pull, generator
+        self.pull = pull
         self.frames = [files.frame(picture)]
 
     def run(
@@ -36,16 +35,14 @@ class Dragging:
             drawn = picture is not None
             if drawn or (not pull.over and previews.due(step.seconds)):
                 with previews.drawing(drawn):
-                    picture = picture if drawn else self.generator.picture(pull.styles)
+                    picture = picture if drawn else pull.draw()
                     if len(self.frames) < MAX_FRAMES:
                         self.frames.append(files.frame(picture))
                     show(picture)
 
-    def end(self, animation: Path) -> tuple[Tensor, np.ndarray]:
-        """Styles and picture that it has come to. Writes the animation."""
-        if self.pull.over:
-            styles, picture = self.pull.result()
-        else:
-            styles, picture = self.pull.styles, self.generator.picture(self.pull.styles)
-        files.write_animation(animation, [*self.frames, files.frame(picture)])
+    def end(self, animation: Path, note: str) -> tuple[Tensor, np.ndarray]:
+        """Styles and picture that it has come to. Writes the animation, with a note in its metadata."""
+        pull = self.pull
+        styles, picture = pull.result() if pull.over else (pull.styles, pull.draw())
+        files.write_animation(animation, [*self.frames, files.frame(picture)], note)
         return styles, picture

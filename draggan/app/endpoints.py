@@ -1,24 +1,30 @@
-"""What scripts call through gradio_client: /generate, /edit and /drag (README, "From a script").
+"""What scripts call through gradio_client: /generate, /edit, /drag and /photo (README, "From a script").
 
 A script's client has a session like a visitor of the page: /edit and /drag go on from the picture that the
-last call left. While a call waits or drags, `job.status().progress_data` says so. A mistake is raised at the
-caller with the text that the page would show.
+last call left, and /photo without a photo from the one that was sent before. While a call waits or works,
+`job.status().progress_data` says so. A mistake is raised at the caller with the text that the page would show.
 """
+
+from operator import attrgetter
+from pathlib import Path
 
 import gradio as gr
 from gradio.components.api_component import Api
 
 from draggan.app.handlers import Handlers
+from draggan.app.session import Session
 from draggan.app.texts import say, say_error
+from draggan.app.view import View
 from draggan.edits import EDITS
 from draggan.generators import DEFAULT_PSI
+from draggan.inversion import PRESETS
 
 REPORT = {
     "ok": {"type": "boolean"},  # the edit shows, or the points have arrived
     "steps": {"type": "integer"},
     "mean_distance_px": {"type": "number"},  # handles to targets by the tracker; null without a drag
     "share": {"type": "number"},  # of the way, 0-1; null without a drag
-    "seed": {"type": "integer"},
+    "seed": {"type": "integer"},  # null for a photo
     "model": {"type": "string"},
     "note": {"type": "string"},  # what the page says
 }
@@ -31,27 +37,24 @@ class Endpoints:
     def __init__(self, handlers: Handlers):
         self.handlers = handlers
 
+    def _do(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[Session, View]:
+        """The actions, each with what it has begun: the session and what it shows at the end."""
+        session = self.handlers.session(request)
+        for name, *inputs in actions:
+            attrgetter(name)(session)(*inputs)
+            if session.running:
+                for view in session.watch():
+                    key, words = ("waiting", {"place": view.place}) if view.place else view.note
+                    progress((view.step, None), desc=say(key, **words))
+        return session, session.view()
+
     def _call(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[str, dict]:
-        """The actions, and the drag if they began one: picture and report."""
+        """Picture and report of the actions."""
         try:
-            session = self.handlers.session(request)
-            for name, *inputs in actions:
-                getattr(session, name)(*inputs)
-            for view in session.watch():
-                key, words = ("waiting", {"place": view.place}) if view.place else view.note
-                progress((view.step, None), desc=say(key, **words))
+            _, view = self._do(request, progress, *actions)
         except (ValueError, RuntimeError) as error:
             raise gr.Error(say_error(error)) from None
-        report = {
-            "ok": key in ("ready", "ready_no_face", "done"),
-            "steps": view.step,
-            "mean_distance_px": view.distance,
-            "share": words.get("share"),
-            "seed": view.subject.seed,
-            "model": view.subject.model,
-            "note": say(key, **words),
-        }
-        return str(view.result), report
+        return str(view.result), report_of(view)
 
     def generate(
         self,
@@ -77,6 +80,26 @@ class Endpoints:
             raise gr.Error(say("bad_points")) from None
         return self._call(request, progress, ("clear_points",), *clicks, ("start",))
 
+    def photo(
+        self,
+        photo: str | None,
+        edit: str,
+        strength: float,
+        preset: str,
+        face: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[str, dict]:
+        first = [("photo.check_shown",)]
+        if photo is not None:
+            sent = ("photo.open", photo, Path(photo).name, True)
+            first = [sent, ("photo.choose", int(face)), ("photo.bring_in", preset)]
+        try:
+            session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
+            return str(session.photo.write()), report_of(view)
+        except (ValueError, RuntimeError) as error:
+            raise gr.Error(say_error(error)) from None
+
     def lay_out(self) -> None:
         """Inside a gr.Blocks: the endpoints with the types of what they take and return."""
         with gr.Row(visible=False):
@@ -86,15 +109,33 @@ class Endpoints:
             edit = gr.Dropdown(list(EDITS), value="smile", label="edit")
             strength = gr.Number(1.0, label="strength")
             points = Api([], {"type": "array", "items": PAIR}, label="points")
+            photo = gr.File(label="photo")
+            preset = gr.Dropdown(list(PRESETS), value="fast", label="preset")
+            face = gr.Number(0, precision=0, label="face")
+            whole = gr.File(label="photo")
             picture = gr.Image(type="filepath", format="png", label="picture")
             report = Api({}, {"type": "object", "properties": REPORT}, label="report")
-        for name, inputs in {
-            "generate": [seed, psi, model],
-            "edit": [edit, strength],
-            "drag": [points],
-        }.items():
+        for name, inputs, output in (
+            ("generate", [seed, psi, model], picture),
+            ("edit", [edit, strength], picture),
+            ("drag", [points], picture),
+            ("photo", [photo, edit, strength, preset, face], whole),
+        ):
             function = getattr(self, name)
             gr.on(
-                [], function, inputs, [picture, report], api_name=name, concurrency_limit=16,
+                [], function, inputs, [output, report], api_name=name, concurrency_limit=16,
                 show_progress="hidden",
             )  # fmt: skip
+
+
+def report_of(view: View) -> dict:
+    key, words = view.note
+    return {
+        "ok": key in ("ready", "ready_no_face", "photo_ready", "done"),
+        "steps": view.step,
+        "mean_distance_px": view.distance,
+        "share": words.get("share"),
+        "seed": None if view.subject.editor else view.subject.seed,
+        "model": view.subject.model,
+        "note": say(key, **words),
+    }

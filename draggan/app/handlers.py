@@ -6,6 +6,7 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from operator import attrgetter
 
 import gradio as gr
 import numpy as np
@@ -20,6 +21,7 @@ from draggan.edits import EDITS
 SHOWN = (
     *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
     *("history", "start", "stop", "seed", "model", "fetch", "why_not", "x", "y"),
+    *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
     *(f"edit_{name}" for name in EDITS),
 )
 # Advanced settings: name → (least, most, step); defaults and meaning are those of drag.Settings.
@@ -64,13 +66,14 @@ class Handlers:
 
     def shown(self, view: View, language: str) -> Values:
         key, words = ("waiting", {"place": view.place}) if view.place else view.note
-        way = {"step": view.step, "distance": view.distance}
+        progress, words_of_it = view.progress or (None, {})
         updates = {
             "picture": str(view.image),
             "note": say(key, language, **words),
-            "progress": "" if view.distance is None else say("progress", language, **way),
+            "progress": say(progress, language, **words_of_it) if progress else "",
             "start": gr.update(interactive=not view.running),
             "stop": gr.update(interactive=view.running),
+            "bring_in": gr.update(interactive=not view.running),
         }
         return values(updates if view.running else updates | self._at_rest(view))
 
@@ -79,6 +82,7 @@ class Handlers:
         dragged = view.before is not None and view.before != view.result
         pair = (str(view.before), str(view.result)) if dragged else None
         animation = str(view.animation) if view.animation else None
+        photo = view.photo
         x, y = (round(v) for v in view.last_point) if view.last_point else (gr.skip(), gr.skip())
         return {
             "results": gr.update(visible=dragged),
@@ -93,6 +97,14 @@ class Handlers:
             "seed": view.subject.seed,
             "model": gr.update(value=view.subject.model),
             "fetch": gr.update(visible=False),
+            "faces": gr.update(
+                value=[str(path) for path in photo.faces],
+                selected_index=photo.chosen if photo.faces else None,
+                visible=len(photo.faces) > 1,
+            ),
+            "whole": (str(photo.before), str(photo.after)) if photo.after else None,
+            "whole_tab": gr.update(visible=photo.after is not None),
+            "download_photo": gr.update(visible=photo.after is not None),
             "why_not": gr.update(visible=not view.is_face),
             "x": x,
             "y": y,
@@ -106,12 +118,15 @@ class Handlers:
     # --- events ---------------------------------------------------------------------------------------------
 
     def act(self, name: str, *fixed) -> Callable[..., Values]:
-        """A handler that calls a method of the session with the event's inputs and shows the result."""
+        """A handler that calls a method of the session with the event's inputs and shows the result.
+
+        name: of the method, as in "stop" or "photo.choose".
+        """
 
         def handler(request: gr.Request, *inputs):
             try:
                 session = self.session(request)
-                getattr(session, name)(*fixed, *inputs)
+                attrgetter(name)(session)(*fixed, *inputs)
                 return self.shown(session.view(), language_of(request))
             except (ValueError, RuntimeError) as error:
                 return self.mistake(error, request)
@@ -124,7 +139,7 @@ class Handlers:
         def handler(request: gr.Request, *inputs):
             try:
                 session = self.session(request)
-                getattr(session, name)(*fixed, *inputs)
+                attrgetter(name)(session)(*fixed, *inputs)
                 for view in session.watch():
                     yield self.shown(view, language_of(request))
             except (ValueError, RuntimeError) as error:
@@ -150,6 +165,22 @@ class Handlers:
 
     def return_to(self, request: gr.Request, event: gr.SelectData) -> Values:
         return self.act("go_to", event.index)(request)
+
+    def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
+        """sent: as the component has it, before Gradio has looked into the file."""
+        if sent is None:  # the photo was taken away again
+            return values({})
+        return self.act("photo.open", sent["path"], sent.get("orig_name") or "image", True)(request)
+
+    def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
+        return self.act("photo.choose", event.index)(request)
+
+    def write_photo(self, request: gr.Request) -> str:
+        """The file of the whole photo."""
+        try:
+            return str(self.session(request).photo.write())
+        except (ValueError, RuntimeError) as error:
+            raise gr.Error(say_error(error, language_of(request))) from None
 
     def random(self, request: gr.Request) -> Values:
         return self.act("generate", random.randrange(2**31))(request)

@@ -3,25 +3,33 @@
 A file stays as long as the gallery, the trail or the comparison on the page can still lead to it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from draggan import photos
+from draggan.app import files
 from draggan.app.texts import Mistake
-from draggan.generators import Generator
+from draggan.photo_editor import PhotoEditor
 
 MOST = 40  # results in the gallery, and as many places of the trail
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose picture it is: a seed of a model, or what a generator of its own makes (a photo's, say)."""
+    """Whose picture it is: the face of a seed of a model, or of a photo."""
 
     model: str
     seed: int
     psi: float
-    generator: Generator | None = None  # None: the studio's one of that name
+    editor: PhotoEditor | None = None  # of the photo: it draws the face, by a generator of the photo's own
+
+    @property
+    def note(self) -> str:
+        """What its pictures say in their metadata."""
+        return files.NOTE if self.editor is None else photos.NOTE
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +37,16 @@ class Shot:
     """One result: its files, and the styles (1, rows, w_dim) that make it."""
 
     subject: Subject
-    title: str  # a key of texts.py: name of an edit, "seed" or "points"
+    title: str  # a key of texts.py: name of an edit, "seed", "photo" or "points"
     path: Path  # PNG
     thumbnail: Path  # JPEG
     styles: torch.Tensor
+    whole: Path | None = None  # JPEG of the whole photo with this face in it
+
+    def unlink(self) -> None:
+        for path in (self.path, self.thumbnail, self.whole):
+            if path:
+                path.unlink(missing_ok=True)
 
 
 class History:
@@ -47,7 +61,7 @@ class History:
 
     @property
     def now(self) -> Shot | None:
-        return self._trail[self._at] if self._trail else None
+        return self._trail[self._at] if self._at >= 0 else None
 
     @property
     def place(self) -> int:
@@ -81,6 +95,14 @@ class History:
         self.before = before
         self._sweep(known)
 
+    def keep(self, wanted: Callable[[Shot], bool]) -> None:
+        """Forget all results but those."""
+        known = self._all()
+        self._at = sum(wanted(shot) for shot in self._trail[: self._at + 1]) - 1
+        self.shots, self._trail = ([s for s in shots if wanted(s)] for shots in (self.shots, self._trail))
+        self.before = self.before if self.before and wanted(self.before) else None
+        self._sweep(known)
+
     def clear(self) -> None:
         self.shots, self._trail, self._at, self.before = [], [], -1, None
 
@@ -96,5 +118,4 @@ class History:
         stay = {id(shot) for shot in self._all()}
         for shot in known:
             if id(shot) not in stay:
-                shot.path.unlink(missing_ok=True)
-                shot.thumbnail.unlink(missing_ok=True)
+                shot.unlink()

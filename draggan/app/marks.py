@@ -8,11 +8,13 @@ handles, targets = marks.pairs()
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from draggan.app.texts import Mistake
 
 MAX_POINTS = 40
+REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
 
 
 @dataclass
@@ -73,6 +75,19 @@ class Marks:
         if region is not None and not (np.asarray(region) > 0).any():
             raise Mistake("empty_region")
         self.region = None if region is None else (np.asarray(region) > 0).astype(np.float32)
+
+    def reach(self, size: int, side: int) -> np.ndarray:
+        """Where dragging them may change a picture of `size` pixels: (side, side), 1 there, else 0.
+
+        The region; where none was chosen, what lies around the points and their ways.
+        """
+        if self.region is not None:
+            return self.region
+        around = np.zeros((side, side), np.float32)
+        for handle, target in zip(self.handles, self.targets, strict=False):
+            start, end = (tuple(round(v * side / size) for v in point) for point in (handle, target))
+            cv2.line(around, start, end, 1.0, max(1, round(REACH * side)))
+        return around
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Handles and targets, (K, 2) each, without a handle that lacks its target. Mistake if there are none."""

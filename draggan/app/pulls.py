@@ -1,5 +1,6 @@
 """An edit and a drag by hand, told step by step in the same words. Either can be left and taken up again."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,9 @@ class Pull(Protocol):
 
     def step(self) -> tuple[Step, np.ndarray | None] | None:
         """One step, and the picture (H, W, 3) where one was drawn anyway; None when it is over."""
+
+    def draw(self) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of the styles as they are now."""
 
     def result(self) -> tuple[Tensor, np.ndarray]:
         """Styles and picture, once it is over."""
@@ -56,6 +60,9 @@ class EditPull:
     def styles(self) -> Tensor:
         return self.run.drag.styles if self.run.drag else self.run.start.styles
 
+    def draw(self) -> np.ndarray:
+        return self.run.editor.draw(self.styles)
+
     def result(self) -> tuple[Tensor, np.ndarray]:
         face = self.run.result.face
         return face.styles, face.picture
@@ -66,8 +73,17 @@ class PointPull:
 
     title = "points"
 
-    def __init__(self, generator: Generator, styles: Tensor, marks: Marks, settings: Settings):
+    def __init__(
+        self,
+        generator: Generator,
+        styles: Tensor,
+        marks: Marks,
+        settings: Settings,
+        picture_of: Callable[[Tensor], np.ndarray] | None = None,
+    ):
+        """picture_of: what draws styles, by default the generator."""
         self.generator, self.settings = generator, settings
+        self._picture_of = picture_of or generator.picture
         self.expected = settings.max_steps // 2
         self._start, self._region = styles, marks.region
         self.handles, self._targets = marks.pairs()
@@ -101,6 +117,9 @@ class PointPull:
     def styles(self) -> Tensor:
         return self._drag.styles if self._drag else self._start
 
+    def draw(self) -> np.ndarray:
+        return self._picture_of(self.styles)
+
     def result(self) -> tuple[Tensor, np.ndarray]:
         styles = self._drag.best_styles
-        return styles, self.generator.picture(styles)
+        return styles, self._picture_of(styles)

@@ -10,13 +10,9 @@ A drag runs in the studio's one working thread, so that showing it costs it noth
 another thread. All methods may be called from any thread.
 """
 
-import secrets
-import shutil
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +20,15 @@ import torch
 
 from draggan.app import drawing, files
 from draggan.app.dragging import Dragging
+from draggan.app.folder import Folder
 from draggan.app.history import History, Shot, Subject
+from draggan.app.jobs import Said, Work
 from draggan.app.marks import Marks
+from draggan.app.own_photo import OwnPhoto
 from draggan.app.pulls import EditPull, PointPull, Pull
 from draggan.app.texts import Mistake
 from draggan.app.turns import BusyError
+from draggan.app.view import View
 from draggan.drag import Settings, Step, with_settings
 from draggan.editor import EditRun, FaceEditor, FaceState
 from draggan.edits import EDITS, MAX_STRENGTH, EditError
@@ -38,29 +38,6 @@ if TYPE_CHECKING:
     from draggan.app.studio import Studio
 
 REGION_SIDE = 256  # of an edit's own region
-OLD_IMAGES = 8  # drawn images that stay, because a slow browser may still be asking for them
-
-
-@dataclass(frozen=True)
-class View:
-    """What to show of a session now. Paths are files of the session."""
-
-    version: int  # another one where something changed
-    image: Path
-    note: tuple[str, dict]  # key and values of a text
-    running: bool
-    place: int | None  # in the line: 0 at work
-    step: int
-    distance: float | None  # mean, pixels
-    subject: Subject
-    resolution: int  # of the picture, pixels
-    is_face: bool  # one-click edits make sense
-    last_point: tuple[float, float] | None  # put down last
-    result: Path  # PNG of what is shown, without marks
-    before: Path | None  # PNG of what the last drag began with
-    animation: Path | None
-    gallery: tuple[Path, ...]  # thumbnails
-    at: int  # index into the gallery of what is shown; -1: it is not there
 
 
 class Session:
@@ -68,24 +45,24 @@ class Session:
 
     def __init__(self, studio: "Studio"):
         self.studio = studio
-        self.folder = studio.folder / secrets.token_hex(8)
-        self.folder.mkdir(parents=True)
+        self.files = Folder(studio.folder)
+        self.folder = self.files.path
         self.used = time.monotonic()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._version = self._files = 0
-        self._stop = threading.Event()
-        self._job = None
+        self._version = 0
+        self._work = Work(studio.turns)
         self._closed = False
         self.subject = Subject(studio.model, 0, DEFAULT_PSI)
         self.generator: Generator | None = None
+        self.editor: FaceEditor | None = None  # None: the model makes no faces
         self.styles: torch.Tensor | None = None
         self.picture: np.ndarray | None = None
         self._landmarks: np.ndarray | None = None  # of the picture, once asked for
         self._landmarks_shown = False
         self.history = History()
         self.settings: dict = {}  # what differs from drag.Settings
-        self._drawn: list[Path] = []
+        self.photo = OwnPhoto(self)
         self._forget_drag()
         self.note: tuple[str, dict] = ("ready", {})
 
@@ -100,10 +77,10 @@ class Session:
             raise Mistake("bad_psi")
         subject = Subject(model or self.subject.model, int(seed), float(psi))
         with self._lock:
-            self._idle()
+            self.idle()
             styles, picture = self.studio.start_of(subject.model, subject.seed, subject.psi)
             self.show(subject, styles, picture, "seed")
-            self.say("ready" if self.generator.is_face else "ready_no_face")
+            self.say("ready" if self.editor else "ready_no_face")
 
     def begin(self, seed: int) -> None:
         """Show the face of a seed if nothing is shown yet."""
@@ -117,21 +94,44 @@ class Session:
         styles: (1, rows, w_dim) of the subject's generator; picture: (H, W, 3) uint8 of them.
         """
         with self._lock:
-            self._idle()
-            self.generator = subject.generator or self.studio.generator(subject.model)
-            self.subject = subject
+            self.idle()
+            self.take(subject, styles, picture, title)
+
+    def take(
+        self,
+        subject: Subject,
+        styles: torch.Tensor,
+        picture: np.ndarray,
+        title: str | None,
+        stays: Callable[[Shot], bool] | None = None,
+    ) -> None:
+        """`show`, for the job at work. stays: which of the results before are kept; None: all."""
+        shot = self._shot(subject, title, styles, picture) if title else None
+        with self._changed:
+            self.subject, self.editor = subject, subject.editor
+            self.generator = (
+                subject.editor.generator if subject.editor else self.studio.generator(subject.model)
+            )
+            if self.editor is None and self.generator.is_face:
+                self.editor = FaceEditor(self.generator, self.studio.detector)
             self._show(styles, picture)
             self._forget_drag()
-            if title:
-                self._keep(title)
+            if shot:
+                self.history.add(shot)
+            if stays:
+                self.history.keep(lambda one: one is shot or stays(one))
             self._draw()
+
+    def draw(self, styles: torch.Tensor) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of styles (1, rows, w_dim)."""
+        return self.editor.draw(styles) if self.editor else self.generator.picture(styles)
 
     def landmarks(self) -> np.ndarray:
         """Landmarks (68, 2) of the picture. Mistake where there is no face."""
-        if not self.generator.is_face:
+        if self.editor is None:
             raise Mistake("no_face_model", model=self.subject.model)
         if self._landmarks is None:
-            faces = self.studio.detector.detect(self.picture)
+            faces = self.editor.find(self.picture)
             if not faces:
                 raise Mistake("no_face")
             self._landmarks = faces[0].points
@@ -140,7 +140,7 @@ class Session:
     def show_landmarks(self, shown: bool) -> None:
         with self._lock:
             if shown and not self.running:
-                self._idle()
+                self.idle()
                 self.landmarks()
             self._landmarks_shown = bool(shown)
             self._draw()
@@ -150,13 +150,12 @@ class Session:
     def choose_edit(self, name: str, strength: float = 1.0, at_once: bool = False) -> None:
         """Mark an edit's points and region and wait for `start`, or start at once. The marks stay if it fails."""
         with self._lock:
-            self._idle()
+            self.idle()
             face = FaceState(self.styles, self.picture, self.landmarks())
-            editor = FaceEditor(self.generator, self.studio.detector)
             if name not in EDITS:
                 raise Mistake("unknown_edit", name=name, known=", ".join(EDITS))
             try:
-                run = EditRun(editor, face, name, strength, self._settings(EDITS[name].drag))
+                run = EditRun(self.editor, face, name, strength, self._settings(self.editor.settings(name)))
             except EditError:
                 lowest = -MAX_STRENGTH if EDITS[name].signed else 0
                 raise Mistake("bad_strength", edit=name, lowest=lowest, most=MAX_STRENGTH) from None
@@ -215,37 +214,114 @@ class Session:
 
     # --- the drag -------------------------------------------------------------------------------------------
 
-    @property
-    def running(self) -> bool:
-        return self._job is not None
-
     def start(self) -> None:
         """Drag what is marked, or go on where Stop has left it. Returns at once; see `watch`."""
         with self._lock:
-            self._idle()
+            self.idle()
             if self._pull is None:
-                self._pull = PointPull(self.generator, self.styles, self.marks, self._settings())
+                settings = self._settings(Settings())
+                self._pull = PointPull(self.generator, self.styles, self.marks, settings, self.draw)
                 self.marks.handles = self.marks.handles[: len(self.marks.targets)]
+                if self.editor:
+                    self.editor.allow(self.marks.reach(self.generator.resolution, REGION_SIDE))
             if self._dragging is None:
                 self.history.compare(self.history.now)
                 self.step, self.animation = 0, None
-                self._dragging = Dragging(self._pull, self.generator, self.picture)
-            self._stop.clear()
-            self.distance = None
+                self._dragging = Dragging(self._pull, self.picture)
+            self.work(self._drag, ("dragging", {}), ("stopped", {"step": self.step}))
+
+    def _drag(self) -> Said:
+        """The job: in the working thread."""
+        self._dragging.run(self._work.stop_asked, self._step, self.preview)
+        return ("closed", {}) if self._closed else self._end(self._dragging)
+
+    def _step(self, step: Step) -> None:
+        with self._changed:
+            self.step, self.distance = step.number, float(step.distances.mean())
+            self.progress = ("progress", {"step": self.step, "distance": self.distance})
+            self.marks.handles = step.points.tolist()
+            self._tell()
+
+    def _end(self, dragging: Dragging) -> Said:
+        """Keep what a drag has come to; what to say of it."""
+        pull, animation = dragging.pull, self.files.new("webp")
+        styles, picture = dragging.end(animation, self.subject.note)
+        shot = self._shot(self.subject, pull.title, styles, picture)
+        with self._changed:
+            self._show(styles, picture)
+            self.history.add(shot)
+            if self.animation:
+                self.animation.unlink(missing_ok=True)
+            self.animation = animation
+            if not pull.over:
+                return "stopped", {"step": self.step}
+            self._pull = self._dragging = None
+            if pull.ok or not len(pull.handles):
+                self.marks = Marks()
+            else:
+                self.marks.handles = pull.handles.tolist()  # Start goes on from them
+            how = "done" if pull.ok else "not_done" if pull.title != "points" else "points_not_done"
+            return how, {"step": self.step, "reason": pull.over, "share": pull.share}
+
+    # --- jobs: what takes long is done in the studio's working thread -----------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return self._work.running
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def stopping(self) -> bool:
+        """The job at work shall come to its end."""
+        return self._work.stopping
+
+    def work(self, job: Callable[[], Said], said: Said, if_withdrawn: Said) -> None:
+        """Have a job done, which returns what to say at its end. Returns at once; see `watch`.
+
+        said: what is said until then; if_withdrawn: what is said where it is stopped before its turn.
+        """
+        with self._lock:
+            self.idle()
+            self.distance = self.progress = None
             try:
-                self._job = self.studio.turns.submit(self._drag)
+                self._work.begin(job, self._ended, if_withdrawn)
             except BusyError:
                 raise Mistake("busy", waiting=self.studio.turns.waiting) from None
-            self.note = ("dragging", {})
+            self.note = said
             self._tell()
+
+    def _ended(self, said: Said, failed: bool) -> None:
+        """A job is over: in the working thread."""
+        with self._changed:
+            self._work.over()
+            if failed:
+                self._pull = self._dragging = None
+            if self._closed:
+                self._remove()
+            else:
+                self.say(said[0], **said[1])
 
     def stop(self) -> None:
         """Stop after the step at work; the state stays, and `start` goes on from it."""
-        self._stop.set()
+        self._work.stop_asked.set()  # at once: whoever holds the lock may need a while
         with self._lock:
-            if self._job and self.studio.turns.withdraw(self._job):
-                self._job = None
-                self.say("stopped", step=self.step)
+            if said := self._work.stop():
+                self.say(said[0], **said[1])
+
+    def has_come(self, step: int, key: str, **values) -> None:
+        """How far the job at work is: its step, and what to say of it."""
+        with self._changed:
+            self.step, self.progress = step, (key, values)
+            self._tell()
+
+    def preview(self, picture: np.ndarray) -> None:
+        """Show a picture (H, W, 3) uint8 of the job at work."""
+        image = drawing.overlay(picture, self.marks.handles, self.marks.targets)
+        with self._changed:
+            self._draw_file(image)
 
     def watch(self, every: float = 0.15) -> Iterator[View]:
         """The view now and whenever it changes, until nothing runs; at most every so many seconds."""
@@ -264,56 +340,6 @@ class Session:
                 return
             time.sleep(every)
 
-    def _drag(self) -> None:
-        """The job: in the working thread."""
-        note = ("failed", {})
-        try:
-            self._dragging.run(self._stop, self._step, self._preview)
-            if not self._closed:
-                note = self._end(self._dragging)
-        except Exception as problem:  # the thread must live on; the person is told
-            lines = str(problem).splitlines() or [type(problem).__name__]
-            note = ("failed", {"reason": lines[0]})
-            self._pull = self._dragging = None
-        finally:
-            with self._changed:
-                self._job = None
-                if self._closed:
-                    self._remove()
-                else:
-                    self.say(note[0], **note[1])
-
-    def _step(self, step: Step) -> None:
-        with self._changed:
-            self.step, self.distance = step.number, float(step.distances.mean())
-            self.marks.handles = step.points.tolist()
-            self._tell()
-
-    def _preview(self, picture: np.ndarray) -> None:
-        image = drawing.overlay(picture, self.marks.handles, self.marks.targets)
-        with self._changed:
-            self._draw_file(image)
-
-    def _end(self, dragging: Dragging) -> tuple[str, dict]:
-        """Keep what a drag has come to; what to say of it."""
-        pull, animation = dragging.pull, self._file("webp")
-        styles, picture = dragging.end(animation)
-        with self._changed:
-            self._show(styles, picture)
-            self._keep(pull.title)
-            if self.animation:
-                self.animation.unlink(missing_ok=True)
-            self.animation = animation
-            if not pull.over:
-                return "stopped", {"step": self.step}
-            self._pull = self._dragging = None
-            if pull.ok or not len(pull.handles):
-                self.marks = Marks()
-            else:
-                self.marks.handles = pull.handles.tolist()  # Start goes on from them
-            how = "done" if pull.ok else "not_done" if pull.title != "points" else "points_not_done"
-            return how, {"step": self.step, "reason": pull.over, "share": pull.share}
-
     # --- history --------------------------------------------------------------------------------------------
 
     def undo(self) -> None:
@@ -328,7 +354,7 @@ class Session:
 
     def _return(self, step) -> None:
         with self._lock:
-            self._idle()
+            self.idle()
             shot = step()
             self.show(shot.subject, shot.styles, files.read_png(shot.path), None)
             self.say("returned")
@@ -345,18 +371,20 @@ class Session:
                 image=self._image,
                 note=self.note,
                 running=self.running,
-                place=self.studio.turns.place(self._job) if self._job else None,
+                place=self._work.place,
                 step=self.step,
+                progress=self.progress,
                 distance=self.distance,
                 subject=self.subject,
                 resolution=self.generator.resolution,
-                is_face=self.generator.is_face,
+                is_face=self.editor is not None,
                 last_point=tuple(last) if last else None,
                 result=history.now.path,
                 before=history.before.path if history.before else None,
                 animation=self.animation,
                 gallery=tuple(shot.thumbnail for shot in history.shots),
                 at=history.place,
+                photo=self.photo.view(history.now),
             )
 
     def say(self, key: str, **values) -> None:
@@ -367,42 +395,44 @@ class Session:
 
     def close(self) -> None:
         """Stop and forget everything."""
-        self._stop.set()
         with self._changed:
             self._closed = True
+            self._work.stop()
             self._changed.notify_all()
-            if self._job is None or self.studio.turns.withdraw(self._job):
-                self._job = None
+            if not self.running:
                 self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.files.remove()
+        self.photo.close()
         self.history.clear()
         self._forget_drag()
-        self.picture = self.styles = self._landmarks = self.generator = None
+        self.picture = self.styles = self._landmarks = self.generator = self.editor = None
+        self.subject = Subject(self.studio.model, 0, DEFAULT_PSI)
 
-    def _idle(self) -> None:
+    def idle(self) -> None:
+        """Mistake while a job runs or waits, and after the end."""
         if self._closed:
             raise Mistake("closed")
         if self.running:
             raise Mistake("running")
 
-    def _settings(self, of_edit: dict | None = None) -> Settings:
+    def _settings(self, usual: Settings) -> Settings:
         settings = dict(self.settings)
         if "free_rows" in settings:
             settings["free_rows"] = min(settings["free_rows"], self.generator.num_rows)
-        return with_settings(Settings(**(of_edit or {})), **settings)
+        return with_settings(usual, **settings)
 
     def _forget_drag(self) -> None:
         self._pull: Pull | None = None  # what Start will drag
         self._dragging: Dragging | None = None  # from Start on, as long as Start can go on with it
         self.marks, self.animation = Marks(), None
         self.history.compare(None)
-        self.step, self.distance = 0, None
+        self.step, self.distance, self.progress = 0, None, None
 
     def _by_hand(self) -> Marks:
         """From here on the marks are the person's own: an edit that waits is left, its region stays."""
-        self._idle()
+        self.idle()
         if isinstance(self._pull, EditPull):
             self.marks.clear_points()
         self._pull = self._dragging = None
@@ -415,16 +445,17 @@ class Session:
     def _show(self, styles: torch.Tensor, picture: np.ndarray) -> None:
         self.styles, self.picture, self._landmarks = styles.detach(), picture, None
 
-    def _keep(self, title: str) -> None:
-        """Put the picture into the history."""
-        how = {"model": self.subject.model, "seed": self.subject.seed, "edit": title}
-        path = files.write_png(self._file("png"), self.picture, how)
-        thumbnail = files.write_jpeg(path.with_suffix(".thumb.jpg"), self.picture, files.THUMBNAIL_SIDE)
-        self.history.add(Shot(self.subject, title, path, thumbnail, self.styles))
-
-    def _file(self, kind: str) -> Path:
-        self._files += 1
-        return self.folder / f"{self._files:05d}.{kind}"
+    def _shot(self, subject: Subject, title: str, styles: torch.Tensor, picture: np.ndarray) -> Shot:
+        """A result with its files."""
+        how = {"model": subject.model, "edit": title}
+        if subject.editor is None:
+            how["seed"] = subject.seed
+        note = files.CUT_OUT if title == "photo" else subject.note
+        path = files.write_png(self.files.new("png"), picture, how, note)
+        thumbnail = path.with_suffix(".thumb.jpg")
+        files.write_jpeg(thumbnail, picture, files.THUMBNAIL_SIDE, note)
+        whole = self.photo.draw_whole(subject, styles, note) if subject.editor else None
+        return Shot(subject, title, path, thumbnail, styles.detach(), whole)
 
     def _draw(self) -> None:
         """Draw the view anew and wake those who watch."""
@@ -432,7 +463,7 @@ class Session:
             if self.picture is None:
                 return
             marks, landmarks = self.marks, None
-            if self._landmarks_shown and self.generator.is_face:
+            if self._landmarks_shown and self.editor:
                 try:
                     landmarks = self.landmarks()
                 except Mistake:  # this picture shows no face
@@ -441,10 +472,7 @@ class Session:
             self._draw_file(drawing.overlay(self.picture, marks.handles, marks.targets, region, landmarks))
 
     def _draw_file(self, image: np.ndarray) -> None:
-        self._image = files.write_jpeg(self._file("jpg"), image)
-        self._drawn.append(self._image)
-        while len(self._drawn) > OLD_IMAGES:
-            self._drawn.pop(0).unlink(missing_ok=True)
+        self._image = self.files.draw(image)
         self._tell()
 
     def _tell(self) -> None:

@@ -20,7 +20,8 @@ from draggan.app.session import Session
 from draggan.app.texts import Mistake
 from draggan.app.turns import Turns
 from draggan.generators import DEFAULT_MODEL, Generator, ModelError, load_generator
-from draggan.landmarks import Face, landmark_detector
+from draggan.landmarks import Face, LandmarkDetector, landmark_detector
+from draggan.perceptual import Perceptual
 
 LIVE_SESSIONS = 32
 IDLE_SECONDS = 30 * 60
@@ -29,7 +30,10 @@ LOADED_MODELS = 2
 
 
 class SharedDetector:
-    """A landmark detector, made on its first use; one picture at a time, because detectors keep a state."""
+    """A landmark detector, made on its first use; one picture at a time, because detectors keep a state.
+
+    It has the methods that the detector has. Mistake where the detector's weights are missing or broken.
+    """
 
     def __init__(self, device: torch.device):
         self._device, self._lock, self._detector = device, threading.Lock(), None
@@ -38,15 +42,32 @@ class SharedDetector:
     def name(self) -> str:
         return self._detector.name if self._detector else "landmarks"
 
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """Faces in an image; Mistake if the detector's weights are missing or broken."""
+    def _made(self) -> LandmarkDetector:
         with self._lock:
             if self._detector is None:
                 try:
                     self._detector = landmark_detector("auto", self._device)
                 except ModelError as error:
                     raise Mistake("no_landmarks", reason=str(error)) from None
-            return self._detector.detect(image)
+            return self._detector
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """Faces in an image, largest first."""
+        detector = self._made()
+        with self._lock:
+            return detector.detect(image)
+
+    def __getattr__(self, name: str):
+        """Methods that not every detector has: detect_all, detect_in."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = getattr(self._made(), name)
+
+        def one_at_a_time(*inputs):
+            with self._lock:
+                return method(*inputs)
+
+        return one_at_a_time
 
 
 class Studio:
@@ -61,6 +82,7 @@ class Studio:
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._generators: OrderedDict[str, Generator] = OrderedDict()
+        self._perceptual: Perceptual | None = None
         self._starts: OrderedDict[tuple, tuple] = OrderedDict()
         self._ended = threading.Event()
         threading.Thread(target=self._look_after, name="idle sessions", daemon=True).start()
@@ -95,6 +117,16 @@ class Studio:
             while len(self._starts) > 4:
                 self._starts.popitem(last=False)
         return found
+
+    def perceptual(self) -> Perceptual:
+        """The features that photos are compared by, read once. Mistake where their weights are missing or broken."""
+        with self._loading:
+            if self._perceptual is None:
+                try:
+                    self._perceptual = Perceptual(self.device)
+                except ModelError as error:
+                    raise Mistake("failed", reason=str(error)) from None
+            return self._perceptual
 
     # --- sessions -------------------------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
 """What the app says, in English and Chinese. Keys are shared by the page's labels and the sessions' notes.
 
-A text's value that is itself a key is said in the same language: the name of an edit, why a drag ended.
+A text's value that is itself a key is said in the same language: the name of an edit, why a drag ended. So are
+the texts of a tuple of (key, values).
 """
+
+from draggan.photos import SAID as PHOTO_SAID
 
 
 class Mistake(ValueError):
@@ -21,6 +24,16 @@ EN = {
     "fetch": "Fetch this model",
     "seed": "Seed",
     "random": "Random face",
+    "generated": "Generated face",
+    "my_photo": "My photo",
+    "photo": "Photo: drop, paste or take one",
+    "faces": "Faces in it: choose one",
+    "preset": "Likeness",
+    "fast": "Fast",
+    "best": "Best, takes longer",
+    "bring_in": "Use this face",
+    "whole": "Whole photo",
+    "download_photo": "Download whole photo",
     "strength": "Strength",
     "at_once": "Start at once",
     "at_once_info": "An edit does not wait for Start",
@@ -85,6 +98,14 @@ EN = {
     "dragging": "Dragging …",
     "waiting": "Waiting: {place} before you.",
     "progress": "step {step} · mean distance {distance:.1f} px",
+    "progress_photo": "step {step} of {steps} · about {left:.0f} s left",
+    "photo_open": "{notices}Press **Use this face**: it is brought into the model, and can then be edited.",
+    "photo_faces": "{notices}Face {chosen} of {count} is chosen. Choose another, or press **Use this face**.",
+    "photo_search": "Bringing the face into the model. **Stop** keeps the best so far.",
+    "photo_not_begun": "Stopped. **Use this face** begins again.",
+    "photo_early": "Stopped after {step} of {steps} steps; this is the best so far. Choose an edit, or press "
+    "**Use this face** to begin again.",
+    "photo_ready": "The face of your photo. Choose an edit, or click points; the change goes back into the photo.",
     "done": "Done after {step} steps. Undo brings the face before it back.",
     "not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. Press the edit again to go "
     "further, or try a lower strength or another seed.",
@@ -116,7 +137,13 @@ EN = {
     "many_points": "{most} points are enough. Undo one, or press Start.",
     "nothing_marked": "Nothing is marked yet: press an edit, or click a handle and its target.",
     "empty_region": "Nothing is painted. Paint what may change, then press the button again.",
-    "running": "A drag is running. Press Stop first.",
+    **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_SAID.items()},
+    "no_photo": "Put a photo in first: drop it, paste it or take one.",
+    "no_photo_shown": "The picture is not of a photo. Put one in, and press **Use this face**.",
+    "no_such_face": "The photo has {count} faces: choose one from 0, the largest, upward.",
+    "photo_needs_faces": "{model} does not make faces, so photos cannot be brought into it. Choose a model of faces.",
+    "bad_preset": "The preset must be one of: {known}.",
+    "running": "Something is running already. Press Stop first.",
     "busy": "Too many people are dragging: {waiting} wait already. Try again in a minute.",
     "full": "Too many people are here at once. Try again in a few minutes.",
     "closed": "This session has ended. Reload the page.",
@@ -134,6 +161,16 @@ ZH = {
     "fetch": "下载此模型",
     "seed": "种子",
     "random": "随机人脸",
+    "generated": "生成的人脸",
+    "my_photo": "我的照片",
+    "photo": "照片：拖入、粘贴或拍摄",
+    "faces": "照片中的人脸：请选择",
+    "preset": "相似程度",
+    "fast": "快速",
+    "best": "最佳（较慢）",
+    "bring_in": "使用这张脸",
+    "whole": "整张照片",
+    "download_photo": "下载整张照片",
     "strength": "强度",
     "at_once": "立即开始",
     "at_once_info": "按编辑后无需再按开始",
@@ -196,6 +233,13 @@ ZH = {
     "dragging": "正在拖动……",
     "waiting": "排队中：前面还有 {place} 个。",
     "progress": "第 {step} 步 · 平均距离 {distance:.1f} 像素",
+    "progress_photo": "第 {step} / {steps} 步 · 约剩 {left:.0f} 秒",
+    "photo_open": "{notices}请按**使用这张脸**：将其带入模型后即可编辑。",
+    "photo_faces": "{notices}已选第 {chosen} 张脸，共 {count} 张。可另选一张，或按**使用这张脸**。",
+    "photo_search": "正在把人脸带入模型。按**停止**保留目前最好的结果。",
+    "photo_not_begun": "已停止。按**使用这张脸**重新开始。",
+    "photo_early": "第 {step} / {steps} 步后停止，这是目前最好的结果。请选择一个编辑，或按**使用这张脸**重新开始。",
+    "photo_ready": "这是您照片中的脸。请选择一个编辑，或在图上点击；改变会放回照片。",
     "done": "{step} 步完成。撤销可回到之前的脸。",
     "not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。可再按一次编辑，或降低强度、换一个种子。",
     "points_not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。按**开始**从此处继续。",
@@ -224,7 +268,27 @@ ZH = {
     "many_points": "最多 {most} 个点。请撤销一个或按开始。",
     "nothing_marked": "尚未标记：请按一个编辑，或点击起点和目标。",
     "empty_region": "尚未涂抹。请涂出可以改变的部分再按此按钮。",
-    "running": "正在拖动。请先按停止。",
+    "photo_too_many_bytes": "{name} 超过 {most} MB，对照片来说太大。",
+    "photo_unreadable": "无法读取 {name}（{reason}）；请提供一张照片。",
+    "photo_heic": "{name} 是 HEIC 照片，此处无法读取；请另存或导出为 JPEG。",
+    "photo_no_picture": "{name} 不是可读取的图像；请使用 JPEG、PNG 或 WebP。",
+    "photo_too_large": "{name} 超过 {most} 百万像素的上限{size}；请缩小后再试。",
+    "photo_too_small": "{name} 只有 {width} x {height} 像素，不足以看清人脸；每边至少 {least} 像素。",
+    "photo_damaged": "{name} 已损坏或不完整；请重新保存或下载。",
+    "photo_no_face": "在 {name} 中未找到人脸（{detector}）；脸应正对镜头且不被遮挡。",
+    "photo_small_face": "{name} 中的人脸太小（两眼间 {widest:.0f} 像素，至少 {least}）；请用更大的照片。",
+    "photo_bad_face": "{name} 中的人脸无法使用：{reason}。",
+    "photo_animated": "{name} 是动图或有多页：只取第一幅。",
+    "photo_exif": "{name} 的 EXIF 数据无法读取：方向可能不对。",
+    "photo_bits": "{name} 每种颜色超过 8 位：编辑后的照片为 8 位。",
+    "photo_cmyk": "{name} 是 CMYK 照片：编辑后的照片为 RGB。",
+    "photo_profile": "{name} 的颜色配置已损坏：按 sRGB 处理。",
+    "no_photo": "请先放入照片：拖入、粘贴或拍摄。",
+    "no_photo_shown": "当前图像不是照片。请先放入照片并按**使用这张脸**。",
+    "no_such_face": "照片中有 {count} 张脸：从 0（最大）起选择。",
+    "photo_needs_faces": "{model} 不是人脸模型，无法带入照片。请选择人脸模型。",
+    "bad_preset": "preset 必须是其中之一：{known}。",
+    "running": "正在进行中。请先按停止。",
     "busy": "使用人数过多：已有 {waiting} 个在等待。请稍后再试。",
     "full": "同时在线人数过多。请几分钟后再试。",
     "closed": "会话已结束。请刷新页面。",
@@ -238,10 +302,13 @@ ZH = {
 def say(key: str, language: str = "en", **values) -> str:
     """The text of a key, in Chinese for a language that begins with zh."""
     table = ZH if language.lower().startswith("zh") else EN
-    words = {
-        name: table.get(value, value) if isinstance(value, str) else value for name, value in values.items()
-    }
-    return table[key].format(**words)
+
+    def word(value):
+        if isinstance(value, tuple):
+            return "".join(f"{say(inner, language, **its)} " for inner, its in value)
+        return table.get(value, value) if isinstance(value, str) else value
+
+    return table[key].format(**{name: word(value) for name, value in values.items()})
 
 
 def say_error(error: Exception, language: str = "en") -> str:

@@ -1,0 +1,40 @@
+"""The files of one session: in a folder of their own, which goes with it."""
+
+import secrets
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from draggan.app import files
+
+OLD_IMAGES = 8  # drawn images that stay, because a slow browser may still be asking for them
+
+
+class Folder:
+    """May be used from any thread."""
+
+    def __init__(self, parent: Path):
+        self.path = parent / secrets.token_hex(8)
+        self.path.mkdir(parents=True)
+        self._lock, self._files, self._drawn = threading.Lock(), 0, []
+
+    def new(self, kind: str) -> Path:
+        """A path that was not given before."""
+        with self._lock:
+            self._files += 1
+            return self.path / f"{self._files:05d}.{kind}"
+
+    def draw(self, image: np.ndarray) -> Path:
+        """An image (H, W, 3) uint8 to look at: a JPEG that is gone when some more were drawn."""
+        path = files.write_jpeg(self.new("jpg"), image)
+        with self._lock:
+            self._drawn.append(path)
+            old, self._drawn = self._drawn[:-OLD_IMAGES], self._drawn[-OLD_IMAGES:]
+        for each in old:
+            each.unlink(missing_ok=True)
+        return path
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
