@@ -1,7 +1,8 @@
-"""Edit many faces from the command line: smile, slim, close-eyes, ... by dragging.
+"""Edit many faces from the command line: smile, slim, close-eyes, ... by learned directions and by dragging.
 
     python draggan/edit_faces.py --edit smile --seeds 0-7 --output output/smile
     python draggan/edit_faces.py --edit smile,close-eyes --seeds 3,5,10-19 --strength 0.8 --output output/both
+    python draggan/edit_faces.py --edit smile --seeds 0-7 --instant --output output/instant
     python draggan/edit_faces.py --report --output output/slim,output/smile,output/close-eyes
 
 Writes for each face NNNN_before.png and NNNN_after.png, a line in edits.jsonl (the fields are explained in
@@ -13,6 +14,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +27,10 @@ from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
 from commandline import UserError, choose_device, option, parse, run, write_atomically
-from draggan.drag import PRESETS, with_settings
-from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError
+from draggan.drag import PRESETS, Settings, with_settings
+from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError, drag_settings
 from draggan.edits import EDITS, EditError, find_edit, reached
-from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI, ModelError, load_generator
+from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI, ModelError, load_directions, load_generator
 from draggan.identity import Identity, identity_distance
 from draggan.landmarks import BACKENDS, landmark_detector
 
@@ -40,7 +42,7 @@ SHEET_FACES, SHEET_SIDE, SHEET_COLUMNS = 64, 256, 4
 
 @dataclass
 class Options:
-    edit: str = option("smile", f"one edit, or several in a row: {', '.join(EDITS)}")
+    edit: str = option("smile", f"one edit, or several together: {', '.join(EDITS)}")
     seeds: str = option("0-7", "faces to edit: 0-7 or 1,5,10-19; a seed is always the same face")
     strength: str = option("1.0", "how far, 0 to 2, below 0 the opposite; one number, or one for each edit")
     output: str = option("output/edits", "folder for the results; for --report one or more, with commas")
@@ -51,6 +53,8 @@ class Options:
     )
     preset: str = option("default", "settings of the drag", tuple(PRESETS))
     max_steps: int | None = option(None, "steps at most for each edit; None: what the preset says")
+    instant: bool = option(False, "learned directions alone, without the drag")
+    direction: bool = option(True, "begin with the learned direction; without: the drag alone")
     report: bool = option(False, "print the table of --output and do nothing else")
     device: str = option("auto", "auto, cpu, cuda or mps")
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
@@ -68,6 +72,10 @@ def main() -> None:
         raise UserError(f"--psi {options.psi:g}: the truncation is 0 to 2; 0.7 is usual")
     if options.max_steps is not None and options.max_steps < 1:
         raise UserError(f"--max-steps {options.max_steps}: at least 1")
+    if options.instant and not options.direction:
+        raise UserError(
+            "--instant is the direction alone and --no-direction the drag alone; give one of them"
+        )
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
 
@@ -78,9 +86,16 @@ def main() -> None:
         try:
             generator = load_generator(options.model, device)
             detector = landmark_detector(options.landmarks, device)
-            editor, identity = FaceEditor(generator, detector), Identity()
+            directions = load_directions(generator) if options.direction else None
+            editor, identity = FaceEditor(generator, detector, directions), Identity()
         except (ModelError, NoFaceError) as error:
             raise UserError(str(error)) from None
+        missing = [name for name, _ in edits if directions is None or name not in directions]
+        if options.instant and missing:
+            raise UserError(
+                f"--instant: {generator.name} has no direction for {', '.join(missing)}; leave --instant away, or "
+                f"learn it: python draggan/learn_directions.py --model {generator.name} --edits {','.join(missing)}"
+            )
         print(
             f"{generator.name} on {device}, landmarks by {detector.name}, {len(todo)} faces", file=sys.stderr
         )
@@ -129,6 +144,8 @@ def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
         numbers *= len(edits)
     if len(numbers) != len(edits):
         raise UserError(f"--strength {strengths}: give one number, or one for each of {len(edits)} edits")
+    if len(set(edits)) < len(edits):
+        raise UserError(f"--edit {names}: each edit once; --strength says how far it goes")
     try:
         for name, number in zip(edits, numbers, strict=True):
             find_edit(name, number)
@@ -158,24 +175,32 @@ def edit_face(
         "reason": "",
         "steps": 0,
     }
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     try:
         styles = editor.generator.seed_styles(seed, options.psi)
         before = after = editor.look(styles)
-        reasons, free = [], np.zeros(before.picture.shape[:2], np.float32)
-        for name, strength in edits:
-            edit_run = EditRun(editor, after, name, strength, edit_settings(name, options))
+        free, results = np.zeros(before.picture.shape[:2], np.float32), {}
+        for group in groups(editor, edits):
+            edit_run = EditRun(
+                editor, after, group, settings=edit_settings(group, options), instant=options.instant
+            )
             for progress in edit_run:
-                text = f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px"
+                text = (
+                    f"{','.join(group)} step {progress.step.number}, {progress.step.distances.mean():.1f} px"
+                )
                 bar.set_postfix_str(text, refresh=False)
                 bar.update(0)  # draws at most ten times a second
             result, after = edit_run.result, edit_run.result.face
             free = np.maximum(free, edit_run.plan.mask(len(free), len(free)))
+            results |= dict.fromkeys(group, result)
             record["steps"] += result.steps
             record["mean_distance_px"] = result.mean_distance
             record["landmark_distance_px"] = result.landmark_distance
-            if not shows(name, strength, result.ok, before, after):
-                reasons.append(f"{name}: {result.reason}")
+        reasons = [
+            f"{name}: {results[name].reason}"
+            for name, strength in edits
+            if not shows(name, strength, results[name].ok, before, after)
+        ]
         record["identity_distance"] = identity_distance(
             identity.describe(before.picture, before.points), identity.describe(after.picture, after.points)
         )
@@ -185,6 +210,7 @@ def edit_face(
                 record[f"{name}_{state}"] = value
         record["ok"], record["reason"] = not reasons, "; ".join(reasons)
         record["seconds"] = time.perf_counter() - began
+        record["cpu_seconds"] = time.process_time() - busy
         for state, face in (("before", before), ("after", after)):
             write_picture(
                 output / f"{seed:04d}_{state}.png", face.picture, record if state == "after" else None
@@ -195,11 +221,18 @@ def edit_face(
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items()}
 
 
-def edit_settings(name: str, options: Options):
-    """Settings of the drag for an edit; a preset other than the default is taken as it is."""
+def groups(editor: FaceEditor, edits: list[tuple[str, float]]) -> list[dict[str, float]]:
+    """What is done at once, one after the other: all edits where each has a direction, else one by one."""
+    if editor.directions is not None and all(name in editor.directions for name, _ in edits):
+        return [dict(edits)]
+    return [{name: strength} for name, strength in edits]
+
+
+def edit_settings(names: Iterable[str], options: Options) -> Settings:
+    """Settings of the drag for edits; a preset other than the default is taken as it is."""
     settings = PRESETS[options.preset]
     if options.preset == "default":
-        settings = with_settings(settings, **EDITS[name].drag)
+        settings = with_settings(settings, **drag_settings(names))
     return with_settings(settings, max_steps=options.max_steps)
 
 
@@ -228,7 +261,17 @@ def open_output(output: Path, options: Options) -> dict[int, dict]:
     """
     wanted = {
         name: getattr(options, name)
-        for name in ("edit", "strength", "model", "psi", "landmarks", "preset", "max_steps")
+        for name in (
+            "edit",
+            "strength",
+            "model",
+            "psi",
+            "landmarks",
+            "preset",
+            "max_steps",
+            "instant",
+            "direction",
+        )
     }
     config = output / "config.json"
     try:
@@ -360,6 +403,7 @@ def summary(records: list[dict]) -> dict[str, str]:
         "outside change": median("outside_change", good),
         "... limit ": f"{limits[1]:g}",
         "seconds": median("seconds", records),
+        "CPU seconds": median("cpu_seconds", records),  # of all cores; tells more where the machine is shared
         "steps": median("steps", records),
     }
     for name in MEASURES:
