@@ -117,6 +117,9 @@ class EditRun:
     settings: Settings | None = None  # None: what suits the edits
     goal: float | None = None  # share of the way at which they are done; None: what suits each
     instant: bool = False  # the directions alone, without the drag
+    sliders: Sliders | None = (
+        None  # of this face, if there are some already: what they know is not tried again
+    )
     plan: Plan = field(init=False)
     result: Result = field(init=False)
     drag: Drag | None = field(
@@ -155,14 +158,17 @@ class EditRun:
 
     def _instant(self) -> FaceState | None:
         """The face by directions alone; None where they are missing or do not help."""
-        sliders = Sliders(self.editor, self.start) if self.editor.directions else None
-        if sliders is None or not sliders.helps(self.edits):
+        if self.editor.directions is None:
             return None
-        self.generator = sliders.generator(self.edits)
+        self.sliders = self.sliders or Sliders(self.editor, self.start)
+        if not self.sliders.helps(self.edits):
+            return None
         try:
-            return sliders.look(self.edits)
+            face = self.sliders.look(self.edits)
         except ValueError:  # no face, or no longer one
             return None
+        self.generator = face.generator
+        return face
 
     def _drag(self, at: FaceState, from_direction: bool) -> Iterator[Progress]:
         generator, plan = self.generator, self.plan

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan.edits import EDITS, find_edit, plan_edit, share
+from draggan.edits import EDITS, Plan, find_edit, plan_edit, plan_edits, share
 from draggan.generators import RegionGenerator
 from draggan.generators.region import blend_base, blend_mask, root
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CORRECTIONS = 2  # of a direction's scale, at most; each costs a picture and its landmarks
 SCALES = (0.5, 2.0)  # of the change that was learned; beyond, a face falls apart
+ENOUGH, MIDDLE = 1.3, 1.1  # times the aim: up to where a scale may stay, and what a correction heads for
 NO_HELP = 0.15  # share of the way below which a direction is not worth its change of the face
 RAMP = 0.2  # an edit weaker than this share of the strongest one has its region come in by degrees
 
@@ -78,6 +79,10 @@ class Sliders:
                 mask = torch.maximum(mask, weight * self._mask(name))
         return RegionGenerator(self._root, self._base, mask)
 
+    def plan(self, strengths: Mapping[str, float]) -> Plan:
+        """Where the landmarks of the face are to go; EditError for unknown edits, strengths out of range, none."""
+        return plan_edits(strengths, self.face.points)
+
     def picture(self, strengths: Mapping[str, float], size: int | None = None) -> np.ndarray:
         """The edited face as (size, size, 3) uint8; a size below the resolution is a preview."""
         return self.generator(strengths).picture(self.styles(strengths), size)
@@ -97,18 +102,23 @@ class Sliders:
         return self._masks[name]
 
     def _try(self, name: str, sign: int) -> float:
-        """The scale at which the landmarks show the edit's aim, or 0."""
+        """The scale at which the landmarks show the edit's aim, as near as a few trials come; or 0."""
         plan, edit = plan_edit(name, self.face.points, sign), EDITS[name]
-        scale, reached = 1.0, 0.0
-        for _ in range(CORRECTIONS + 1):
+        tried: dict[float, float] = {}  # scale: share of the way
+        scale = 1.0
+        while len(tried) <= CORRECTIONS and scale not in tried:
             styles = self.face.styles + sign * scale * self._change(name)
             try:
                 found = self.editor.look(styles, self.generator({name: sign}))
             except ValueError:  # no face, or no longer one
-                return 0.0
-            reached = share(name, plan, self.face.points, found.points)
-            if reached >= edit.aim or scale >= SCALES[1]:
                 break
-            wanted = scale * edit.aim / max(reached, 1e-3)
-            scale = float(np.clip(wanted, SCALES[0], SCALES[1]))
-        return scale if reached > NO_HELP else 0.0
+            tried[scale] = share(name, plan, self.face.points, found.points)
+            if edit.aim <= tried[scale] <= ENOUGH * edit.aim:
+                break
+            scale = float(np.clip(scale * MIDDLE * edit.aim / max(tried[scale], 1e-3), *SCALES))
+        # Of those that show the edit the one nearest to its aim, else the one that goes farthest.
+        shows = {k: way for k, way in tried.items() if way >= edit.goal}
+        if shows:
+            return min(shows, key=lambda k: abs(shows[k] - edit.aim))
+        best = max(tried, key=tried.get, default=0.0)
+        return best if tried.get(best, 0) > NO_HELP else 0.0

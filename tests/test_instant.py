@@ -1,5 +1,6 @@
 """Learned directions, the region they are drawn in, sliders, and what learns them."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -174,7 +175,7 @@ def test_sliders_combine_in_any_order(editor, faces, sliders):
 def test_a_moving_slider_makes_no_jump(sliders, moved):
     others = {"slim": 1.0} if moved == "close-eyes" else {}
     frames = [sliders.picture({moved: s, **others}, size=256).astype(int) for s in np.linspace(0, 1, 17)]
-    jumps = [np.abs(b - a).mean() for a, b in zip(frames, frames[1:], strict=False)]
+    jumps = [np.abs(b - a).mean() for a, b in itertools.pairwise(frames)]
     assert max(jumps) <= 3 * np.median(jumps)
     assert sum(jumps) > 0.2  # it moves
 
@@ -404,10 +405,7 @@ def test_learning_says_mistakes_in_one_line(command, tmp_path, arguments, says):
 
 def test_too_few_good_drags_are_said(editor, tmp_path, monkeypatch):
     options = learn_directions.Options(landmarks="dlib")
+    nothing = {k: np.zeros(0) for k in ("reached", "identity", "shares")}
+    monkeypatch.setattr(learn_directions, "read_drag", lambda *_: nothing)
     with pytest.raises(UserError, match="only 0 of 1 drags succeeded"):
-        monkeypatch.setattr(
-            learn_directions,
-            "read_drag",
-            lambda *_: {k: np.zeros(0) for k in ("reached", "identity", "shares")},
-        )
         learn_directions.learn(editor, [1000], ["smile"], options, Path(tmp_path))
