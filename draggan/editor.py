@@ -106,8 +106,8 @@ class FaceEditor:
 class EditRun:
     """Edits of one face; iterate to make them, leave at any time, then read `result`.
 
-    Where the editor has directions for all of the edits, they come first, as step 0, and the drag does the
-    rest from there, inside the edits' region. Where it has none, or they do not help, the drag does it all.
+    Directions that the editor has for them come first, as step 0, and the drag does the rest from there,
+    inside the edits' region. Where it has none, or they do not help, the drag does it all.
     """
 
     editor: FaceEditor

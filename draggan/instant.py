@@ -59,8 +59,8 @@ class Sliders:
         return self._tried[name, sign]
 
     def helps(self, strengths: Mapping[str, float]) -> bool:
-        """Whether every edit asked for has a direction that moves this face."""
-        return all(self.scale(name, s) > 0 for name, s in strengths.items() if s)
+        """Whether any of the edits has a direction that moves this face."""
+        return any(self.scale(name, s) > 0 for name, s in strengths.items() if s)
 
     def styles(self, strengths: Mapping[str, float]) -> Tensor:
         """Styles (1, num_rows, w_dim) with the edits {name: strength}; drawn by `generator` of the same."""
