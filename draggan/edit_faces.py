@@ -26,17 +26,15 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from commandline import UserError, choose_device, option, parse, run, write_atomically
+from commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
 from draggan.drag import PRESETS, Settings, with_settings
 from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError, drag_settings
 from draggan.edits import EDITS, EditError, find_edit, reached
 from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI, ModelError, load_directions, load_generator
-from draggan.identity import Identity, identity_distance
+from draggan.identity import LIMITS, Identity, identity_distance, outside_change
 from draggan.landmarks import BACKENDS, landmark_detector
 
 MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
-# What an edit may cost at its default strength: identity distance, and change outside the region.
-LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 SHEET_FACES, SHEET_SIDE, SHEET_COLUMNS = 64, 256, 4
 
 
@@ -117,20 +115,6 @@ def main() -> None:
 
 
 # --- options ----------------------------------------------------------------------------------------------
-
-
-def parse_seeds(text: str) -> list[int]:
-    """ "0-3,7" → [0, 1, 2, 3, 7]: each once, in the order given. UserError for anything else."""
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"--seeds {text}: {part.strip()!r} is no seed or range; write 0-7 or 1,5,10-19")
-        start, end = int(first), int(last or first)
-        if end < start or end >= 2**32:
-            raise UserError(f"--seeds {text}: {part.strip()!r} must go upward, from 0 to at most {2**32 - 1}")
-        seeds |= dict.fromkeys(range(start, end + 1))
-    return list(seeds)
 
 
 def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
@@ -240,15 +224,6 @@ def shows(name: str, strength: float, arrived: bool, before: FaceState, after: F
     """Whether the face shows an edit: by its rule at the default strength, else by the landmarks' way."""
     by_rule = reached(name, before.measures, after.measures) if strength == 1 else None
     return arrived if by_rule is None else by_rule
-
-
-def outside_change(before: np.ndarray, after: np.ndarray, free: np.ndarray) -> float:
-    """Mean absolute change on [0, 1] of two (H, W, 3) uint8 pictures where the mask `free` (H, W) is 0."""
-    fixed = free == 0
-    if not fixed.any():
-        return 0.0
-    change = np.abs(before[fixed].astype(np.float32) - after[fixed].astype(np.float32))
-    return float(change.mean() / 255)
 
 
 # --- files ------------------------------------------------------------------------------------------------

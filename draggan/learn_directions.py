@@ -20,12 +20,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from commandline import UserError, choose_device, option, parse, run, write_atomically
+from commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
 from draggan import generators
 from draggan.drag import Settings
-from draggan.edit_faces import LIMITS, outside_change, parse_edits, parse_seeds
 from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError
-from draggan.edits import EDITS, plan_edit, reached, share
+from draggan.edits import EDITS, EditError, find_edit, plan_edit, reached, share
 from draggan.generators import (
     DEFAULT_MODEL,
     DEFAULT_PSI,
@@ -36,7 +35,7 @@ from draggan.generators import (
     save_directions,
 )
 from draggan.generators.directions import ENDING
-from draggan.identity import Identity, identity_distance
+from draggan.identity import LIMITS, Identity, identity_distance, outside_change
 from draggan.landmarks import BACKENDS, landmark_detector
 
 LEARNED = "slim,smile,close-eyes"
@@ -76,16 +75,18 @@ class Options:
 
 def main() -> None:
     options = parse(Options, __doc__)
-    names = [name for name, _ in parse_edits(options.edits, "1")]
+    names = list(dict.fromkeys(name.strip() for name in options.edits.split(",")))
     seeds = parse_seeds(options.seeds)
     if not 0 < options.psi <= 2:
         raise UserError(f"--psi {options.psi:g}: above 0, at most 2; 0.7 is usual")
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
     try:
+        for name in names:
+            find_edit(name)
         generator = load_generator(options.model, device)
         editor, identity = FaceEditor(generator, landmark_detector(options.landmarks, device)), Identity()
-    except (ModelError, NoFaceError) as error:
+    except (EditError, ModelError, NoFaceError) as error:
         raise UserError(str(error)) from None
 
     folder = Path(options.work) / generator.name
@@ -199,8 +200,9 @@ def learn(
             raise UserError(
                 f"{name}: only {len(looks)} of {len(drags)} drags succeeded, {FEWEST} are needed; give more --seeds"
             )
-        # Per unit of the edit's way, so that a drag that went far does not count for more.
-        changes = torch.tensor(np.stack([drag["changes"][i] / drag["shares"][i] for drag, i in looks]))
+        # Per unit of the edit's way, on average: one whose way the landmarks hardly see must not count most.
+        changes = torch.tensor(np.stack([drag["changes"][i] for drag, i in looks]))
+        changes /= float(np.mean([drag["shares"][i] for drag, i in looks]))
         faces = torch.tensor(np.stack([drag["w"] for drag, _ in looks])) - mean_w
         found[name], text = fit(changes, faces)
         counts[name] = len(looks)

@@ -112,10 +112,10 @@ def test_a_line_that_was_cut_off_is_done_again(smiles, tmp_path):
 def test_a_failed_face_is_reported_and_stops_nothing(command, tmp_path, monkeypatch):
     look = FaceEditor.look
 
-    def no_face_in_seed_3(self, styles):
+    def no_face_in_seed_3(self, styles, generator=None):
         if np.allclose(styles, self.generator.seed_styles(3)):
             raise NoFaceError("no face found in the picture (by dlib)")
-        return look(self, styles)
+        return look(self, styles, generator)
 
     monkeypatch.setattr(FaceEditor, "look", no_face_in_seed_3)
     arguments = ("--edit", "slim,big-eyes", "--seeds", "3,0", "--max-steps", 4, "--output", tmp_path / "o")
