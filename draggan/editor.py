@@ -21,7 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from draggan.drag import Drag, Settings, Step
-from draggan.edits import EDITS, Plan, measures, plan_edits, share
+from draggan.edits import EDITS, Plan, kept, measures, plan_edits, share
 from draggan.generators import Directions, Generator
 from draggan.instant import Sliders
 from draggan.landmarks import LandmarkDetector
@@ -228,11 +228,12 @@ class EditRun:
         return min(self._shares(points).values())
 
     def _margin(self, points: np.ndarray) -> float:
-        """By how much of the way the landmarks are beyond the goal, at least; below 0 it is not reached."""
-        return min(
+        """How far the landmarks are beyond the goal, and from what must not change; below 0 one is not met."""
+        beyond = min(
             found - (EDITS[name].goal if self.goal is None else self.goal)
             for name, found in self._shares(points).items()
         )
+        return min(beyond, *(kept(name, self.start.points, points) for name in self.edits))
 
     def _result(self, face: FaceState, ok: bool, reason: str, steps: int, mean_distance: float) -> Result:
         away = np.linalg.norm(face.points[list(self.plan.indices)] - self.plan.targets, axis=1)

@@ -171,8 +171,8 @@ def _raise_brows(points: np.ndarray, face: Frame, strength: float) -> dict[int, 
 
 
 def _lower_face(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
-    """Cheeks, jaw and what lies just beside them."""
-    middle = 0.5 * (points[2] + points[14])
+    """Cheeks, jaw and what lies just beside them, up to the eyes."""
+    middle = 0.5 * (points[3] + points[13])
     half_width = 0.5 * abs((points[14] - points[2]) @ face.across) + 0.22 * face.unit
     half_height = abs((points[8] - middle) @ face.down) + 0.2 * face.unit
     # The fade lies beside the jaw, not on it: two jaws blended would be a double contour.
@@ -210,6 +210,7 @@ def _brows(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
 
 SLIM = 0.15  # share of the way to the middle
 SMILE = (0.12, 0.10)  # outward and up
+KEPT = 0.05
 CLOSE, LOWER_LID = 0.95, 0.15  # share of the gap that closes, and how much of that the lower lid does
 
 
@@ -223,6 +224,7 @@ class Edit:
     region: Callable[[np.ndarray, Frame], tuple[Ellipse, ...]]
     signed: bool  # a negative strength means the opposite
     shows: tuple[str, ...] = ()  # the measures that tell how far it has come; none: the points themselves
+    keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
     aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
     least_steps: int = 0  # of a drag; it does not count as done before
@@ -239,23 +241,29 @@ EYES_DRAG = {"lr": 0.005, "mask_weight": 20.0}
 EDITS = {
     edit.name: edit
     for edit in (
-        Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), 0.45, 0.5, drag=SLIM_DRAG),
         Edit(
-            "smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), 0.5, 0.55, drag=SMILE_DRAG
+            *("slim", "Slim face", _slim, _lower_face, True),
+            shows=("jaw_width",),
+            goal=0.45,
+            aim=0.5,
+            drag=SLIM_DRAG,
+        ),
+        Edit(
+            *("smile", "Smile", _smile, _mouth, True),
+            shows=("mouth_width", "mouth_lift"),
+            keeps=("lip_gap",),
+            goal=0.42,
+            aim=0.47,
+            drag=SMILE_DRAG,
         ),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
         Edit(
-            "close-eyes",
-            "Close eyes",
-            _close_eyes,
-            _eyes,
-            False,
-            ("eye_opening",),
-            0.45,
-            0.5,
-            32,
-            0,
-            EYES_DRAG,
+            *("close-eyes", "Close eyes", _close_eyes, _eyes, False),
+            shows=("eye_opening",),
+            goal=0.45,
+            aim=0.6,
+            least_steps=32,
+            drag=EYES_DRAG,
         ),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
         Edit("big-eyes", "Big eyes", _big_eyes, _eyes, True),
@@ -349,7 +357,7 @@ def reached(name: str, before: dict[str, float], after: dict[str, float]) -> boo
         return (
             after["mouth_width"] >= 1.10 * before["mouth_width"]
             and after["mouth_lift"] - before["mouth_lift"] >= 0.02
-            and abs(after["lip_gap"] - before["lip_gap"]) <= 0.05
+            and abs(after["lip_gap"] - before["lip_gap"]) <= KEPT
         )
     if name == "close-eyes":
         return after["eye_opening"] <= 0.60 * before["eye_opening"]
@@ -372,3 +380,9 @@ def share(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> float:
     way, moved = wanted - start, now - start
     length = float(np.sum(way**2))
     return float(np.sum(moved * way)) / length if length > 0 else 1.0
+
+
+def kept(name: str, start: np.ndarray, now: np.ndarray) -> float:
+    """How far landmarks `now` (68, 2) are from changing what the edit is to keep too much; below 0 they do."""
+    first, found = measures(start), measures(now)
+    return min((KEPT - abs(found[m] - first[m]) for m in EDITS[name].keeps), default=np.inf)
