@@ -49,7 +49,7 @@ class FaceState:
     styles: Tensor
     picture: np.ndarray
     points: np.ndarray
-    generator: Generator | None = None  # that draws it; None: the editor's
+    generator: Generator | None = field(default=None, repr=False)  # that draws it; None: the editor's
 
     @property
     def measures(self) -> dict[str, float]:
@@ -135,7 +135,8 @@ class EditRun:
         }
         self.settings = self.settings or Settings(**drag_settings(self.edits))
         self.generator = self.start.generator or self.editor.generator
-        self.result = self._result(self.start, False, "not started", 0, np.nan)
+        distance = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
+        self.result = self._result(self.start, False, "not started", 0, distance)
 
     def __iter__(self) -> Iterator[Progress]:
         at = self.start
@@ -144,8 +145,8 @@ class EditRun:
         if instant is not None:
             at = instant
             done = self._margin(at.points) >= 0
-            self.result = self._result(at, done, "by direction", 0, np.nan)
             distances = np.linalg.norm(at.points[list(self.plan.indices)] - self.plan.targets, axis=1)
+            self.result = self._result(at, done, "by direction", 0, distances.mean())
             step = Step(0, at.points[list(self.plan.indices)], distances, 0.0, time.perf_counter() - began)
             yield Progress(step, at, self.share(at.points))
             if done and not any(EDITS[name].finish_steps for name in self.edits):
