@@ -169,6 +169,9 @@ def edit_face(
                 editor, after, group, settings=edit_settings(group, options), instant=options.instant
             )
             for progress in edit_run:
+                if progress.step.number == 0:  # the directions' own word, before the drag
+                    met = [shows(n, s, edit_run.result.ok, before, progress.face) for n, s in group.items()]
+                    record["instant_ok"] = record.get("instant_ok", True) and all(met)
                 text = (
                     f"{','.join(group)} step {progress.step.number}, {progress.step.distances.mean():.1f} px"
                 )
@@ -381,6 +384,9 @@ def summary(records: list[dict]) -> dict[str, str]:
         "CPU seconds": median("cpu_seconds", records),  # of all cores; tells more where the machine is shared
         "steps": median("steps", records),
     }
+    if any("instant_ok" in record for record in records):
+        instant = [record for record in records if record.get("instant_ok")]
+        rows["success by direction alone"] = f"{len(instant)} ({len(instant) / len(records):.0%})"
     for name in MEASURES:
         rows[name] = f"{median(f'{name}_before', good)} -> {median(f'{name}_after', good)}"
     return rows

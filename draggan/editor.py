@@ -31,6 +31,7 @@ FIRST_LOOK = (
     8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
 )
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
+FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
 
 
@@ -107,7 +108,8 @@ class EditRun:
     """Edits of one face; iterate to make them, leave at any time, then read `result`.
 
     Directions that the editor has for them come first, as step 0, and the drag does the rest from there,
-    inside the edits' region. Where it has none, or they do not help, the drag does it all.
+    inside the edits' region. Where it has none, they do not help, or the drag gets no further from there (and
+    there is one edit), the drag does it all from the start; its steps then count from 1 again.
     """
 
     editor: FaceEditor
@@ -156,6 +158,12 @@ class EditRun:
             self._end("by direction alone" if instant is not None else "no direction for this")
             return
         yield from self._drag(at, instant is not None)
+        if instant is not None and not self.result.ok and len(self.edits) == 1:
+            # A direction can lead where no drag goes on from: begin again without it, as if there were none.
+            found, self.generator = self.result, self.start.generator or self.editor.generator
+            yield from self._drag(self.start, False)
+            if not self.result.ok and found.share > self.result.share:
+                self.result = found
 
     def _instant(self) -> FaceState | None:
         """The face by directions alone; None where they are missing or do not help."""
@@ -179,6 +187,7 @@ class EditRun:
         self.drag = drag
         least = "finish_steps" if from_direction else "least_steps"
         least_steps = max(getattr(EDITS[name], least) for name in self.edits)
+        patience = FINISH_PATIENCE if from_direction else LOOKS_PATIENCE
         best, looks_without_gain = self._margin(at.points) if from_direction else -np.inf, 0
         while True:
             step = drag.step()
@@ -203,7 +212,7 @@ class EditRun:
                 self._end("the landmarks have arrived")
             elif over in ("step limit", "numbers ran away"):
                 self._end(over)
-            elif looks_without_gain >= LOOKS_PATIENCE:
+            elif looks_without_gain >= patience:
                 self._end("no progress")
             else:
                 if over or step.number > FIRST_LOOK:  # the landmarks' word for where the handles are by now

@@ -252,8 +252,8 @@ EDITS = {
             *("smile", "Smile", _smile, _mouth, True),
             shows=("mouth_width", "mouth_lift"),
             keeps=("lip_gap",),
-            goal=0.42,
-            aim=0.47,
+            goal=0.38,
+            aim=0.42,
             drag=SMILE_DRAG,
         ),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
