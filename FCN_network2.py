@@ -17,7 +17,6 @@ Three choices that matter:
   arXiv 1707.02937), so there is no checkerboard.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -224,35 +223,22 @@ def _shuffle(x: Tensor) -> Tensor:
     return F.pixel_shuffle(x.transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
 
 
+def chosen(choice: Tensor) -> Tensor:
+    """Which colour each pixel has: 1 for it and 0 for the others, with the gradient of the probabilities.
+
+    Straight-through as in ``Generator.head``.
+
+    Args:
+        choice: log-probabilities (N, h, w, 4, K), sub-pixels row by row.
+
+    Returns:
+        (N, K, 2h, 2w).
+    """
+    probabilities = choice.exp()
+    hard = F.one_hot(choice.argmax(dim=-1), choice.shape[-1]).to(choice.dtype)
+    return _shuffle(hard + (probabilities - probabilities.detach()))
+
+
 def _up(x: Tensor) -> Tensor:
     """Twice the height and width, bilinear."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def label_colours(labels: Tensor, most: int = 40, least: float = 0.0005) -> list[tuple[int, int, int]]:
-    """The flat colours that a sample of labels is painted in, most frequent first; [] if it is not.
-
-    Colours are counted in cells of 8 x 8 x 8 values; a colour nearer than 24 to a more frequent one is that
-    one blurred by JPEG. Pictures count as painted in flat colours when at most ``most`` colours, each on at
-    least the fraction ``least`` of the pixels, explain 85 % of them.
-
-    Args:
-        labels: (N, 3, H, W) uint8.
-    """
-    pixels = labels.permute(0, 2, 3, 1).reshape(-1, 3)
-    cells, counts = torch.unique(pixels.div(8, rounding_mode="floor"), dim=0, return_counts=True)
-    colours: list[Sequence[float]] = []
-    covered = 0
-    for k in counts.argsort(descending=True).tolist():
-        if counts[k] < least * len(pixels):
-            break
-        centre = cells[k].float() * 8 + 3.5
-        if colours and torch.cdist(centre[None], torch.tensor(colours)).min() < 24:
-            covered += int(counts[k])
-            continue
-        inside = (pixels.div(8, rounding_mode="floor") == cells[k]).all(dim=1)
-        colours.append(pixels[inside].float().median(dim=0).values.tolist())
-        covered += int(counts[k])
-    if not 2 <= len(colours) <= most or covered < 0.85 * len(pixels):
-        return []
-    return [(int(r), int(g), int(b)) for r, g, b in colours]

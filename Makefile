@@ -3,6 +3,7 @@
 #   make app      set everything up and edit faces
 #   make test     set everything up and run all tests
 #   make train    set everything up and train on the sample that ships with the project
+#   make compare  set everything up and compare what is in output/: a table, and the page output/report.html
 #   make setup    only the environment
 #   make clean    remove caches and unfinished downloads (environment, models and results stay)
 #
@@ -20,7 +21,7 @@ RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip --disable-pip-version-check
 FITS := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
 
-.PHONY: help app test train setup clean
+.PHONY: help app test train compare setup clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -32,12 +33,14 @@ app: setup
 
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py
-	$(RUN) download_models.py mobilenet_v2
 	$(RUN) -m pytest $(ARGS)
 
 train: setup
 	$(RUN) download_models.py mobilenet_v2
 	$(RUN) train_cgan.py --dataset datasets/faces --max-minutes 5 --val-every 4 $(ARGS)
+
+compare: setup
+	$(RUN) compare_runs.py output --out output/report.html $(ARGS)
 
 setup: $(VENV)/.installed
 

@@ -5,6 +5,7 @@ as ``UserError`` anywhere below and ends as one line on stderr and exit code 2; 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
@@ -39,7 +40,8 @@ def option(default: Any, help: str, choices: tuple = ()) -> Any:
 def parse(options: type, docstring: str | None, argv: list[str] | None = None) -> Any:
     """Read ``argv`` (default: the command line) into an instance of the dataclass ``options``.
 
-    Supported field types: str, int, float, bool (``--name`` / ``--no-name``) and each of them ``| None``.
+    Supported field types: str, int, float, bool (``--name`` / ``--no-name``) and each of them ``| None``;
+    ``tuple[str, ...]`` takes the arguments without a flag.
 
     Raises:
         UserError: for an unknown flag or a value of the wrong kind.
@@ -50,6 +52,11 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
     hints = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         kind = hints[field.name]
+        if kind == tuple[str, ...]:
+            name = field.name.upper().removesuffix("S")
+            text = field.metadata["help"]
+            parser.add_argument(field.name, nargs="*", default=field.default, metavar=name, help=text)
+            continue
         if isinstance(kind, types.UnionType):  # "int | None" reads as int
             kind = next(part for part in typing.get_args(kind) if part is not type(None))
         text = f"{field.metadata['help']} (default: {field.default})"
@@ -123,17 +130,20 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: if the file cannot be written (disk full, no permission); ``path`` is then untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"{path} could not be written ({reason}); free some space and run it again"
-        ) from error
+        misplaced = isinstance(
+            error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError
+        )
+        advice = "choose another place" if misplaced else "free some space"
+        raise UserError(f"{path} could not be written ({reason}); {advice} and run it again") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

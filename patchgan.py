@@ -4,12 +4,15 @@ It looks at photo and label together and judges every patch by itself: one logit
 one starts at full resolution with 64 channels and costs more than our whole generator. This one begins
 with a pixel unshuffle, which loses nothing (a pole one pixel wide is still there, in its own channel), and
 has 32 channels; the receptive field on the picture stays the published one.
+
+Where labels are flat colours it sees which colour a pixel has, one channel each (after Luc et al. 2016,
+"Semantic segmentation using adversarial networks", arXiv 1611.08408), because half the way from one RGB
+colour to another lies a third one, and half the way from one channel to another lies nothing else.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 # receptive field in pixels -> (pixel unshuffle, (kernel, stride) of each convolution)
 LAYOUTS: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {
@@ -30,32 +33,29 @@ def receptive_field(layout: tuple[int, tuple[tuple[int, int], ...]]) -> int:
 
 
 class PatchDiscriminator(nn.Module):
-    """Photo and label (N, 3, H, W) on [-1, 1] -> logits (N, 1, h, w), one a patch; high means real.
+    """Photo (N, 3, H, W) and label (N, C, H, W), both on [-1, 1] -> logits (N, 1, h, w), one a patch.
 
-    Spectral norm (Miyato et al. 2018, arXiv 1802.05957) instead of batch norm: no batch statistics that
-    would tell real from fake, and nothing to synchronise between GPUs.
+    High means real. No norm: statistics of a batch or a picture would tell real from fake for all patches at
+    once, and then none is judged by itself; and several GPUs have nothing to synchronise.
     """
 
-    def __init__(self, field: int = 70, width: int = 32):
+    def __init__(self, field: int = 70, width: int = 32, label_channels: int = 3):
         super().__init__()
         if field not in LAYOUTS:
             raise ValueError(f"receptive field must be one of {sorted(LAYOUTS)}, got {field}")
         self.unshuffle, convolutions = LAYOUTS[field]
         layers: list[nn.Module] = []
-        channels = 6 * self.unshuffle**2
+        channels = (3 + label_channels) * self.unshuffle**2
         for k, (kernel, stride) in enumerate(convolutions[:-1]):
             out = width * min(2**k, 8)
-            layers += [
-                spectral_norm(nn.Conv2d(channels, out, kernel, stride, kernel // 2)),
-                nn.LeakyReLU(0.2),
-            ]
+            layers += [nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.LeakyReLU(0.2)]
             channels = out
         kernel, stride = convolutions[-1]
-        layers.append(spectral_norm(nn.Conv2d(channels, 1, kernel, stride, kernel // 2)))
+        layers.append(nn.Conv2d(channels, 1, kernel, stride, kernel // 2))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, photo: Tensor, label: Tensor) -> Tensor:
-        x = torch.cat([photo, label], dim=1)  # (N, 6, H, W)
+        x = torch.cat([photo, label], dim=1)  # (N, 3 + C, H, W)
         pad = (0, -x.shape[3] % self.unshuffle, 0, -x.shape[2] % self.unshuffle)
         x = F.pad(x, pad, mode="replicate") if any(pad) else x
         return self.layers(F.pixel_unshuffle(x, self.unshuffle))
@@ -78,9 +78,13 @@ def laplace_mixture_loss(
 
     The L1 distance d to one colour is, up to a constant, the negative log-likelihood of a Laplace
     distribution around it, times its spread b. A generator that gives K colours the probabilities p_k stands
-    for a mixture of K of them, and the likelihood of the label is b times -log sum_k p_k exp(-d_k / b), in
-    units of L1. The L1 of the mean colour cannot train such probabilities: its gradient to a colour is
-    proportional to the probability, so colours that are rare never begin to be painted.
+    for a mixture of K of them, and -log sum_k p_k exp((d_min - d_k) / b) says how badly it chooses. The L1 of
+    the mean colour cannot train such probabilities: its gradient to a colour is proportional to the
+    probability, so colours that are rare never begin to be painted.
+
+    In units of L1, so that the ratio to a GAN term means what it means elsewhere: d_min, the distance to the
+    nearest colour, plus the term above times the mean distance D between the colours. Near certainty it is
+    the L1 of the mean colour: -log p is 1 - p there, and what is not p lies D away on average.
 
     Args:
         choice: (N, h, w, 4, K) log-probabilities, sub-pixels row by row.
@@ -92,38 +96,44 @@ def laplace_mixture_loss(
     pixels = F.pixel_unshuffle(real, 2).unflatten(1, (3, 4)).permute(0, 3, 4, 2, 1)  # (N, h, w, 4, 3)
     # mean over three channels, from [-1, 1] to [0, 1]
     distance = torch.cdist(pixels.reshape(-1, 3), colours, p=1).view(choice.shape) / 6
-    loss = -spread * torch.logsumexp(choice - distance / spread, dim=-1)  # (N, h, w, 4)
+    nearest = distance.amin(dim=-1, keepdim=True)
+    apart = torch.pdist(colours, p=1).mean() / 6
+    badly = -torch.logsumexp(choice + (nearest - distance) / spread, dim=-1)  # (N, h, w, 4)
+    loss = nearest.squeeze(-1) + apart * badly
     if weight is not None:
         loss = loss * F.pixel_unshuffle(weight, 2).permute(0, 2, 3, 1)
     return loss.mean()
 
 
-def bce_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix."""
-    return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+def bce_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix.
+
+    Here and below: logits (N, 1, h, w), and how much each counts, on average 1.
+    """
+    return ((F.softplus(-real) + F.softplus(fake)) * weight).mean() / 2
 
 
-def bce_generator_loss(fake: Tensor) -> Tensor:
+def bce_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """The non-saturating loss: -log D(fake)."""
-    return F.softplus(-fake).mean()
+    return (F.softplus(-fake) * weight).mean()
 
 
-def lsgan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+def lsgan_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Least squares to 1 and 0 (Mao et al. 2017, arXiv 1611.04076)."""
-    return ((real - 1).square().mean() + fake.square().mean()) / 2
+    return (((real - 1).square() + fake.square()) * weight).mean() / 2
 
 
-def lsgan_generator_loss(fake: Tensor) -> Tensor:
-    return (fake - 1).square().mean()
+def lsgan_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    return ((fake - 1).square() * weight).mean()
 
 
-def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+def hinge_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Margins of 1 on both sides (Lim and Ye 2017, arXiv 1705.02894)."""
-    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+    return ((F.relu(1 - real) + F.relu(1 + fake)) * weight).mean() / 2
 
 
-def hinge_generator_loss(fake: Tensor) -> Tensor:
-    return -fake.mean()
+def hinge_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    return (-fake * weight).mean()
 
 
 # name -> (loss of the discriminator, loss of the generator)

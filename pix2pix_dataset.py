@@ -8,6 +8,7 @@ Layouts (SPLIT is train, val or test):
 Run it to look a data set over: ``python pix2pix_dataset.py datasets/facades``.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
             f"{root / split}/A and {root / split}/B"
         )
     return pairs
+
+
+def fingerprint(pairs: list[Pair]) -> str:
+    """12 hex digits that differ where two splits hold other names or files of other sizes, wherever they lie."""
+    files = ((pair.name, pair.a.stat().st_size, pair.b.stat().st_size if pair.b else 0) for pair in pairs)
+    return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:12]
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -324,3 +331,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     run(main)
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_bytes(pictures: Tensor) -> Tensor:
+    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from FCN_network2 import Generator, GeneratorParams
 from metrics import SplitMeter, palette_by_name
-from pix2pix_dataset import DIRECTIONS, Pair, pictures, read_pair, read_picture
+from pix2pix_dataset import DIRECTIONS, Pair, pictures, read_pair, read_picture, to_bytes, to_unit
 
 
 @dataclass
@@ -73,9 +73,8 @@ def paint(generator: Generator, photo: np.ndarray, image_size: int = 0) -> np.nd
     if image_size:
         photo = np.asarray(Image.fromarray(photo).resize((image_size, image_size), Image.Resampling.BILINEAR))
     device = generator.mean.device
-    x = torch.from_numpy(photo.copy()).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-    out = generator(x.contiguous(memory_format=torch.channels_last))
-    picture = ((out[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    out = generator(to_unit(as_tensor(photo).to(device)))
+    picture = to_bytes(out)[0].permute(1, 2, 0).cpu().numpy()
     if image_size:
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
     return picture

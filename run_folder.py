@@ -1,6 +1,7 @@
 """output/<run>/ on disk: never overwritten, whole at every moment, ready to go on.
 
 config.json          the options and what was found out at the start (palette, colours, versions)
+status.json          running, finished, stopped or failed (and why); the process, to tell if it still lives
 training_log.txt     one line an epoch, key=value
 checkpoints/         last.pt and best.pt, each the full state
 train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
@@ -8,8 +9,12 @@ train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, alway
 events.out.tfevents.*  TensorBoard
 """
 
+import contextlib
 import json
+import os
 import shutil
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -93,6 +98,23 @@ class RunFolder:
     def write_config(self, config: dict) -> None:
         text = json.dumps(config, indent=2, default=str) + "\n"
         write_atomically(self.path / "config.json", lambda path: path.write_text(text))
+
+    @contextlib.contextmanager
+    def status(self) -> Iterator[None]:
+        """status.json while the body runs and after it; after ``kill -9`` it still says running, by a dead process."""
+        self._write_status("running")
+        try:
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            with contextlib.suppress(UserError):  # a full disk: the first error is the one to show
+                self._write_status("stopped" if stopped else "failed", "Ctrl-C" if stopped else str(error))
+            raise
+        self._write_status("finished")
+
+    def _write_status(self, status: str, reason: str = "") -> None:
+        values = {"status": status, "reason": reason, "host": socket.gethostname(), "pid": os.getpid()}
+        write_atomically(self.path / "status.json", lambda path: path.write_text(json.dumps(values) + "\n"))
 
     def save_grid(self, folder: str, epoch: int, rows: list[tuple[Tensor, Tensor, Tensor]]) -> None:
         """One row a sample: input | prediction | truth, each (3, H, W) uint8."""

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from commandline import parse, run
 from patchgan import l1_loss
-from training import Training, TrainOptions, quiet_libraries
+from train_options import TrainOptions
+from training import Batch, Training, quiet_libraries
 
 
 @dataclass
@@ -32,12 +33,12 @@ def main() -> None:
     training = Training(parse(Options, __doc__), "train_l1")
     generator = training.modules["generator"]
 
-    def step(photo: Tensor, label: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
+    def step(batch: Batch) -> dict[str, Tensor]:
         with training.accelerator.autocast():
-            fake, choice = generator(photo, with_choice=True)
-            loss = training.reconstruction(fake, choice, label, weight)
+            fake, choice = generator(batch.photo, with_choice=True)
+            loss = training.reconstruction(fake, choice, batch)
         training.update("generator", loss)
-        return {"l1": l1_loss(fake.detach(), label)}
+        return {"l1": l1_loss(fake.detach(), batch.label)}
 
     training.fit(step)
 

@@ -4,6 +4,7 @@ A script builds a ``Training``, adds what is its own (a discriminator), and hand
 takes one step. What a run leaves behind is described in run_folder.py.
 """
 
+import contextlib
 import copy
 import dataclasses
 import datetime
@@ -15,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,64 +26,16 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from commandline import DEVICES, UserError, option
-from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams, label_colours
-from metrics import SplitMeter, nearest_colour, palette_by_name, truth_classes
+from commandline import UserError
+from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams
+from label_colours import colour_cells, colour_weights, label_colours, nearest_of_cells
+from metrics import VOID_DISTANCE, palette_by_name, truth_classes
 from patchgan import l1_loss, laplace_mixture_loss
-from pix2pix_dataset import DIRECTIONS, Augment, EpochSampler, PairDataset, resolve
+from pix2pix_dataset import Augment, EpochSampler, PairDataset, fingerprint, resolve, to_bytes, to_unit
 from ranks import make_accelerator
-from run_folder import RunFolder, format_row, save_png
-
-
-@dataclasses.dataclass
-class TrainOptions:
-    """The options both scripts have."""
-
-    dataset: str = option("datasets/faces", "folder of the data set, or its name under datasets/")
-    direction: str = option("AtoB", "which half is the input", DIRECTIONS)
-    image_size: int = option(256, "side of the training pictures in pixels")
-    epochs: int = option(80, "passes over the training split; with --max-minutes the most of them")
-    batch_size: int = option(8, "pictures a step and process")
-    output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
-    resume: bool = option(False, "go on with the run in --output from its last checkpoint")
-    max_minutes: float = option(0.0, "plan and end the training by the clock; 0 goes by --epochs")
-    precision: str = option(
-        "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
-    )
-    workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
-    val_every: int = option(2, "validate every so many epochs, and after the last")
-    device: str = option("auto", "where to compute", DEVICES)
-    seed: int = option(0, "seed of weights, order and augmentation")
-    encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
-    head: str = option(
-        "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
-    )
-    palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
-    balance: float = option(
-        0.5,
-        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
-    )
-    lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
-    encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
-    weight_decay: float = option(1e-4, "decoupled weight decay of the generator")
-    schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
-    warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
-    ema: float = option(0.995, "decay of the moving average of the generator that is evaluated; 0 is none")
-    clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
-    crop: float = option(0.35, "least fraction of a picture's area that a random crop keeps; 1 does not crop")
-    jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
-    width: int = option(128, "channels of the decoder at stride 32")
-    skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
-    cache_mb: int = option(2048, "keep the decoded pictures in memory up to so many MiB; 0 does not")
-    pictures: int = option(6, "samples in the progress pictures")
-    compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
-
-
-# A resumed run may differ in these; everything else must be as it was.
-FREE_ON_RESUME = {
-    *("output", "resume", "epochs", "max_minutes", "workers", "val_every", "device", "precision"),
-    *("skip_broken", "cache_mb", "pictures", "compile"),
-}
+from run_folder import RunFolder, format_row
+from train_options import FREE_ON_RESUME, TrainOptions
+from validation import Validation, evenly
 
 
 def rate(progress: float, schedule: str, warmup: float) -> float:
@@ -92,52 +46,22 @@ def rate(progress: float, schedule: str, warmup: float) -> float:
     return 1 - rest if schedule == "linear" else (1 + math.cos(math.pi * rest)) / 2
 
 
-def to_unit(pictures: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
-    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+class Batch(NamedTuple):
+    """What a training step gets, on the run's device."""
 
-
-def to_bytes(pictures: Tensor) -> Tensor:
-    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
-    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 0) -> Tensor:
-    """How much a pixel of each colour counts in the L1 loss: frequency ** -balance, 1 on average.
-
-    Args:
-        labels: (N, 3, H, W) uint8, a sample of the training labels.
-        colours: (K, 3) on [0, 255]; a pixel belongs to the nearest.
-        void: so many of the last colours stand for no class; they count as little as the most frequent one,
-            however rare, because void painted where a class is costs that class.
-
-    Returns:
-        (32768,) a table over RGB with 5 bits a channel: one look-up a pixel instead of K distances.
-    """
-    index, _ = nearest_colour(labels, colours)
-    frequency = torch.bincount(index.flatten(), minlength=len(colours)).double() / index.numel()
-    weight = frequency.clamp(min=1e-3) ** -balance
-    if void:
-        weight[-void:] = weight[:-void].min()
-    weight /= (weight * frequency).sum()
-    steps = torch.arange(32) * 8 + 4
-    cells = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, 32, 1024)
-    return weight[nearest_colour(cells, colours)[0].flatten()].float()
+    photo: Tensor  # (N, 3, H, W) on [-1, 1]
+    label: Tensor  # (N, 3, H, W) on [-1, 1]
+    weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: all alike
+    colour: (
+        Tensor | None
+    )  # (N, H, W), which of the generator's colours, -1: void or none; None with an RGB head
 
 
 class Training:
     """Everything one run holds. Made the same on every rank; only rank 0 writes."""
 
     def __init__(self, options: TrainOptions, script: str):
-        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("image_size", 32)):
-            if getattr(options, name) < least:
-                raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
-        if options.image_size % 32:
-            raise UserError("--image-size must be a multiple of 32; predict.py takes pictures of any size")
-        if not 0 < options.crop <= 1:
-            raise UserError("--crop must be more than 0 and at most 1")
-        if options.width < 64 or options.width % 64:
-            raise UserError("--width must be a multiple of 64")
+        options.check()
         self.options, self.script = options, script
         root = resolve(options.dataset)
         self.accelerator = make_accelerator(options.device, options.precision)
@@ -165,12 +89,18 @@ class Training:
         sample = self._label_sample()
         self.palette = palette_by_name(palette, sample)
         colours = saved["generator"]["colours"] if saved else self._choose_colours(sample)
+        self.validate = Validation(
+            self.accelerator, self.folder, self.val_loader, self.train_set, self.palette, options.pictures
+        )
         self.params = GeneratorParams(tuple(tuple(c) for c in colours), options.width)
-        self.weights: Tensor | None = None
-        if colours and options.balance:
-            void = len(self.palette.void) if self.palette else 0
-            weights = colour_weights(sample, torch.tensor(colours), options.balance, void)
-            self.weights = weights.to(self.device)
+        # tables over colour_cells: weight in the L1 loss, and which of the generator's colours
+        self.weights = self.nearest = None
+        if colours:
+            wanted, void = torch.tensor(colours), len(self.palette.void) if self.palette else 0
+            self.weights = colour_weights(sample, wanted, options.balance, void).to(self.device)
+            nearest, distance = nearest_of_cells(wanted)
+            none = (distance > VOID_DISTANCE) | (nearest >= len(colours) - void)
+            self.nearest = nearest.masked_fill(none, -1).to(self.device)
         fresh = options.encoder == "imagenet" and saved is None
         network = Generator(self.params, ENCODER_WEIGHTS if fresh else None)
         network = network.to(self.device, memory_format=torch.channels_last)
@@ -244,8 +174,7 @@ class Training:
         """Up to ``most`` training labels without augmentation, evenly over the split: (N, 3, S, S) uint8."""
         plain = copy.copy(self.train_set)
         plain.augment = None
-        chosen = np.linspace(0, len(plain) - 1, min(most, len(plain))).astype(int)
-        return torch.stack([plain[int(i)]["label"] for i in chosen])
+        return torch.stack([plain[i]["label"] for i in evenly(plain, most)])
 
     def _choose_colours(self, sample: Tensor) -> list:
         """The colours of the "colours" head: the palette's, else those found in the labels, else none."""
@@ -266,9 +195,13 @@ class Training:
             "script": self.script,
             "train_pairs": len(self.train_set),
             "val_pairs": len(self.val_set),
+            "train_fingerprint": fingerprint(self.train_set.pairs),
+            "val_fingerprint": fingerprint(self.val_set.pairs),
+            "val_samples": [self.val_set.pairs[i].name for i in evenly(self.val_set, self.options.pictures)],
             "broken": self.train_set.broken + self.val_set.broken,
             "palette": self.palette.name if self.palette else None,
             "colours": self.params.colours,
+            "void": self.palette.void if self.palette else (),
             "device": str(self.device),
             "processes": self.accelerator.num_processes,
             "precision": self.accelerator.mixed_precision,
@@ -302,26 +235,24 @@ class Training:
         self.optimisers[name].step()
         self.optimisers[name].zero_grad(set_to_none=True)
 
-    def reconstruction(
-        self, fake: Tensor, choice: Tensor | None, label: Tensor, weight: Tensor | None
-    ) -> Tensor:
+    def reconstruction(self, fake: Tensor, choice: Tensor | None, batch: Batch) -> Tensor:
         """The L1 loss: on the picture, or as a likelihood where the generator chooses between colours.
 
         Args:
-            fake, label: (N, 3, H, W) on [-1, 1].
+            fake: (N, 3, H, W) on [-1, 1].
             choice: the generator's log-probabilities, or None with an RGB head.
-            weight: (N, 1, H, W) or None.
         """
         if choice is None:
-            return l1_loss(fake, label, weight)
-        return laplace_mixture_loss(choice, self.ema.colours, label, weight)
+            return l1_loss(fake, batch.label, batch.weight)
+        return laplace_mixture_loss(choice, self.ema.colours, batch.label, batch.weight)
 
-    def pixel_weights(self, label: Tensor) -> Tensor | None:
-        """Weights (N, 1, H, W) of the L1 loss for labels (N, 3, H, W) uint8, or None where all are 1."""
-        if self.weights is None:
-            return None
-        r, g, b = (label >> 3).long().unbind(1)
-        return self.weights[(r << 10) | (g << 5) | b].unsqueeze(1)
+    def _batch(self, batch: dict[str, Tensor]) -> Batch:
+        photo, label = (batch[name].to(self.device, non_blocking=True) for name in ("photo", "label"))
+        weight = colour = None
+        if self.nearest is not None:
+            cells = colour_cells(label)
+            weight, colour = self.weights[cells].unsqueeze(1), self.nearest[cells]
+        return Batch(to_unit(photo), to_unit(label), weight, colour)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -334,16 +265,19 @@ class Training:
 
     # ---------------------------------------------------------------- the loop
 
-    def fit(self, step: Callable[[Tensor, Tensor, Tensor | None], dict[str, Tensor]]) -> None:
+    def fit(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         """Train until the epochs or the time are over.
 
         Args:
-            step: takes photo and label (N, 3, H, W) on [-1, 1] and the pixel weights (N, 1, H, W) or None,
-                updates the networks and returns its losses by name, each a scalar without gradient.
+            step: updates the networks and returns its losses by name, each a scalar without gradient.
 
         Raises:
             UserError: if a loss is not finite, or a file cannot be written or read.
         """
+        with self.folder.status() if self.main else contextlib.nullcontext():
+            self._train(step)
+
+    def _train(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         options = self.options
         if self._saved is not None:
             self._restore(self._saved)
@@ -374,9 +308,7 @@ class Training:
                 if self.progress >= 1:
                     break
                 self._set_rates(self.progress)
-                photo = to_unit(batch["photo"].to(self.device, non_blocking=True))
-                label_bytes = batch["label"].to(self.device, non_blocking=True)
-                losses = step(photo, to_unit(label_bytes), self.pixel_weights(label_bytes))
+                losses = step(self._batch(batch))
                 self._average()
                 self.step_count += 1
                 steps += 1
@@ -390,7 +322,7 @@ class Training:
             seconds = time.monotonic() - begun
             if steps == 0:  # the time ran out between two epochs
                 if self.rows and "val_l1" not in self.rows[-1]:
-                    values = self.validate()
+                    values = self.validate(self.epoch, self.predict)
                     row = self.rows.pop() | {f"val_{name}": value for name, value in values.items()}
                     self._finish_epoch(row, values, writer)
                 break
@@ -403,10 +335,8 @@ class Training:
             }
             values = {}
             if last or self.epoch % options.val_every == 0:
-                values = self.validate()
+                values = self.validate(self.epoch, self.predict)
                 row |= {f"val_{name}": value for name, value in values.items()}
-                if self.main:
-                    self._train_pictures()
             row |= {"images_per_s": steps * self.batch / seconds, "seconds": time.monotonic() - begun}
             self.elapsed = time.monotonic() - started
             self._finish_epoch(row, values, writer)
@@ -454,43 +384,6 @@ class Training:
         """The averaged generator's pictures, (N, 3, H, W) uint8, for photos uint8 on any device."""
         with self.accelerator.autocast():
             return to_bytes(self.ema(to_unit(photo.to(self.device))))
-
-    def validate(self) -> dict[str, float]:
-        """The numbers of the whole validation split, summed over all ranks; writes the pictures."""
-        meter = SplitMeter(self.palette)
-        wanted = self._picture_indices(self.val_set)
-        shown: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
-        for batch in self.val_loader:
-            found = self.predict(batch["photo"]).cpu()
-            meter.update(found, batch["label"])
-            for k, index in enumerate(batch["index"].tolist()):
-                if index in wanted:
-                    shown[index] = (batch["photo"][k], found[k], batch["label"][k])
-        if self.accelerator.num_processes > 1:
-            meters = gather_object([(meter.matrix, meter.sums)])
-            meter.matrix = sum(matrix for matrix, _ in meters)
-            meter.sums = sum(sums for _, sums in meters)
-            shown = {k: v for part in gather_object([shown]) for k, v in part.items()}
-        if self.main:
-            self.folder.save_grid("val_results", self.epoch, [shown[k] for k in sorted(shown)])
-            for index, (_, found, _) in shown.items():
-                save_png(self.folder.path / "val_results" / f"{self.val_set.pairs[index].name}.png", found)
-        return meter.result()
-
-    def _picture_indices(self, data: PairDataset) -> list[int]:
-        """The samples shown, evenly over the split and the same every time."""
-        count = min(self.options.pictures, len(data))
-        return sorted({int(i) for i in np.linspace(0, len(data) - 1, count)})
-
-    def _train_pictures(self) -> None:
-        plain = copy.copy(self.train_set)
-        plain.augment = None
-        items = [plain[i] for i in self._picture_indices(plain)]
-        if not items:
-            return
-        found = self.predict(torch.stack([item["photo"] for item in items])).cpu()
-        rows = [(item["photo"], picture, item["label"]) for item, picture in zip(items, found, strict=True)]
-        self.folder.save_grid("train_results", self.epoch, rows)
 
     def _finish_epoch(
         self, row: dict[str, float], values: dict[str, float], writer: SummaryWriter | None

@@ -24,7 +24,7 @@ from draggan.drag import Drag, Settings, Step
 from draggan.edits import EDITS, Plan, kept, measures, plan_edits, share
 from draggan.generators import Directions, Generator
 from draggan.instant import Sliders
-from draggan.landmarks import LandmarkDetector
+from draggan.landmarks import Face, LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
 FIRST_LOOK = (
@@ -91,13 +91,28 @@ class FaceEditor:
             )
         self.generator, self.detector, self.directions = generator, detector, directions
 
-    def look(self, styles: Tensor, generator: Generator | None = None) -> FaceState:
-        """Draw the face and find its landmarks; NoFaceError if there is none.
+    def draw(self, styles: Tensor, generator: Generator | None = None) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown.
 
         `generator`: what draws it, for a face whose edits were kept to a region.
         """
-        picture = (generator or self.generator).picture(styles)
-        faces = self.detector.detect(picture)
+        return (generator or self.generator).picture(styles)
+
+    def settings(self, name: str) -> Settings:
+        """What suits an edit."""
+        return Settings(**EDITS[name].drag)
+
+    def allow(self, mask: np.ndarray) -> None:
+        """Told before an edit begins where the picture may change: a mask (H, W) of any size, 1 there, else 0."""
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        """The faces in a drawn picture."""
+        return self.detector.detect(picture)
+
+    def look(self, styles: Tensor, generator: Generator | None = None) -> FaceState:
+        """Draw the face and find its landmarks; NoFaceError if there is none. `generator` as in `draw`."""
+        picture = self.draw(styles, generator)
+        faces = self.find(picture)
         if not faces:
             raise NoFaceError(f"no face found in the picture (by {self.detector.name})")
         return FaceState(styles, picture, faces[0].points, generator or self.generator)
@@ -135,7 +150,7 @@ class EditRun:
         self._plans = {
             name: self._inside(plan_edits({name: s}, self.start.points)) for name, s in self.edits.items()
         }
-        self.settings = self.settings or Settings(**drag_settings(self.edits))
+        self.settings = self.settings or gentlest(map(self.editor.settings, self.edits))
         self.generator = self.start.generator or self.editor.generator
         distance = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
         self.result = self._result(self.start, False, "not started", 0, distance)
@@ -143,6 +158,7 @@ class EditRun:
     def __iter__(self) -> Iterator[Progress]:
         at = self.start
         began = time.perf_counter()
+        self.editor.allow(self.plan.mask(self.generator.resolution, 256))
         instant = self._instant()
         if instant is not None:
             at = instant
@@ -252,11 +268,12 @@ class EditRun:
         )
 
 
-def drag_settings(edits: Iterable[str]) -> dict:
-    """What the drag of these edits sets other than its defaults: of several the gentlest."""
-    settings: dict = {}
-    for name in edits:
-        for key, value in EDITS[name].drag.items():
-            gentler = max if key == "mask_weight" else min
-            settings[key] = gentler(settings.get(key, value), value)
-    return settings
+def gentlest(settings: Iterable[Settings]) -> Settings:
+    """Settings of the drag for several edits at once, from those of each."""
+    settings = list(settings)
+    return replace(
+        settings[0],
+        lr=min(each.lr for each in settings),
+        mask_weight=max(each.mask_weight for each in settings),
+        max_steps=max(each.max_steps for each in settings),
+    )

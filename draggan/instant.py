@@ -105,6 +105,7 @@ class Sliders:
     def _mask(self, name: str) -> Tensor:
         if name not in self._masks:
             plan = plan_edit(name, self.face.points)
+            self.editor.allow(plan.mask(self._root.resolution, 256))
             size = 4 * self._base.resolution
             self._masks[name] = blend_mask(self._root, plan.mask(self._root.resolution, size, soft=True))
         return self._masks[name]

@@ -1,124 +1,61 @@
-"""The real page in headless Chromium, and the app's endpoints through gradio_client. Pictures: test-output/."""
+"""The real page in headless Chromium. Pictures: test-output/. What scripts call: test_app_endpoints.py."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
-from pathlib import Path
-
+import numpy as np
 import pytest
+from app_server import FETCHED, SLOW, said, wait_until
+from browser import OUTPUT
+from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-OUTPUT = ROOT / "test-output"
-PORT = 7000 + os.getpid() % 800
-URL = f"http://127.0.0.1:{PORT}"
-SLOW = 60_000  # ms; what a person waits for is printed, this only ends a hanging test
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The app as a user starts it."""
-    command = [sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--port", str(PORT), "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(URL, timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.stdout.read()
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-        yield process
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (Debian and Ubuntu: apt install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    OUTPUT.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(server, browser):
-    """Open the page; fails at the end if it logged an error or asked another machine for something."""
-    contexts, wrong = [], []
-
-    def open_page(locale: str = "en-US", width: int = 1280, height: int = 1000):
-        context = browser.new_context(locale=locale, viewport={"width": width, "height": height})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        allowed = (URL, "data:", "blob:")
-        page.on("request", lambda r: r.url.startswith(allowed) or wrong.append(f"outside: {r.url}"))
-        began = time.monotonic()
-        page.goto(URL)
-        page.wait_for_selector("#picture img", timeout=SLOW)
-        said(page, "Choose|选择")
-        print(f"page ready after {time.monotonic() - began:.2f} s")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def said(page, pattern: str, element: str = "#note") -> float:
-    """Wait until the note matches; seconds that took."""
-    began = time.monotonic()
-    page.wait_for_function(
-        "([e, p]) => new RegExp(p).test(document.querySelector(e)?.innerText ?? '')",
-        arg=[element, pattern],
-        timeout=SLOW,
-    )
-    return time.monotonic() - began
+from draggan.app.pulls import EditPull, PointPull
 
 
 def click_picture(page, x: float, y: float) -> None:
     """At a share of the picture's width and height."""
+    page.evaluate("document.querySelector('#picture').scrollIntoView({block: 'center'})")
     box = page.locator("#picture img").bounding_box()
     side = min(box["width"], box["height"])
     left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
     page.mouse.click(left + x * side, top + y * side)
 
 
-def test_smile_from_click_to_result(visit):
-    page = visit()
+def fill(page, element: str, value) -> None:
+    field = page.locator(f"{element} input[type=number]")
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def choose_model(page, name: str) -> None:
+    page.click("#model input")
+    page.get_by_role("option", name=name).click()
+
+
+def test_smile_from_click_to_result(visit, app):
+    page = visit(height=1020)  # done.png is what pics/app.png was copied from
     page.click("#edit-smile")
-    took = said(page, "Press Start")
-    print(f"points shown after {took:.2f} s")
-    assert took < 15
+    said(page, "Press Start")
     page.screenshot(path=OUTPUT / "edit.png")
+    assert not page.is_visible("#compare")
     page.click("#start")
-    print(f"first step shown after {said(page, 'step [1-9]', '#progress'):.2f} s")
+    said(page, "step [1-9]", "#progress")
+    page.screenshot(path=OUTPUT / "drag.png")
     said(page, "Done after")
     page.wait_for_selector("#compare img", timeout=SLOW)
-    page.wait_for_selector("#animation img", timeout=SLOW)
     page.wait_for_timeout(500)
     page.screenshot(path=OUTPUT / "done.png")
-    if os.environ.get("DRAGGAN_SCREENSHOT"):  # how pics/app.png is made
-        page.screenshot(path=ROOT / "pics" / "app.png")
     with page.expect_download() as download:
         page.click("#download")
-    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    with Image.open(download.value.path()) as image:
+        assert image.format == "PNG"
+        assert image.text["Comment"].startswith("AI-made")
+        assert np.array_equal(np.array(image), app.only_session().picture)
+    with page.expect_download() as download:
+        page.click("#download-animation")
+    with Image.open(download.value.path()) as animation:
+        assert animation.format == "WEBP"
+        assert animation.n_frames >= 3
+        assert animation.getexif()[0x010E].startswith("AI-made")
+    page.get_by_role("tab", name="Animation").click()
+    page.wait_for_selector("#animation img", timeout=SLOW)
     page.click("#undo")
     said(page, "Back at")
     page.click("#undo")
@@ -131,92 +68,220 @@ def test_smile_from_click_to_result(visit):
     said(page, "Back at")
 
 
-def test_points_by_hand_stop_and_clear(visit):
+def test_points_by_hand_stop_go_on_and_clear(visit, app):
     page = visit()
     page.click("#start")
     said(page, "Nothing is marked")
     click_picture(page, 0.40, 0.60)
     said(page, "where this point")
-    click_picture(page, 0.55, 0.60)
-    said(page, "Press Start")
+    click_picture(page, 0.70, 0.60)
+    said(page, "press Start")
+    page.click("#move-last-point")
+    said(page, "where the last point belongs")
+    click_picture(page, 0.60, 0.60)
+    said(page, "press Start")
+    marks = app.only_session().marks
+    assert np.allclose((marks.handles, marks.targets), [[[409, 614]], [[614, 614]]], atol=4)
     page.screenshot(path=OUTPUT / "points.png")
     page.click("#start")
     said(page, "step [2-9]", "#progress")
     page.click("#stop")
     said(page, "Stopped after")
+    step = app.only_session().step
     page.screenshot(path=OUTPUT / "stopped.png")
+    page.click("#start")
+    said(page, "Dragging|Ended|Done")
+    wait_until(lambda: app.only_session().step > step)
+    page.click("#stop")
+    said(page, "Stopped after")
     page.click("#clear-points")
     said(page, "Click a point")
 
 
-def test_settings_go_back_to_defaults(visit):
+def test_an_edit_goes_on_after_stop(visit, app):
     page = visit()
-    page.locator("#advanced button").first.click()
+    fill(page, "#strength", 0.5)
+    page.check("#at-once input")
+    page.click("#edit-smile")
+    said(page, "step [3-9]", "#progress")
+    page.click("#stop")
+    said(page, "Stopped after")
+    session = app.only_session()
+    pull, step = session._pull, session.step
+    assert isinstance(pull, EditPull)
+    assert pull.run.strength == 0.5
+    page.click("#start")
+    said(page, "Done after|Ended after")
+    assert session.step > step
+    assert session.history.now.title == "smile"
+    assert pull.over == "the landmarks have arrived"
+
+
+def test_start_at_once_starts_nothing_older_where_the_edit_fails(visit, app):
+    page = visit()
+    click_picture(page, 0.40, 0.60)
+    said(page, "where this point")
+    click_picture(page, 0.50, 0.60)
+    said(page, "press Start")
+    page.check("#at-once input")
+    fill(page, "#strength", -1)
+    page.click("#edit-close-eyes")
+    said(page, "strength of Close eyes must be from 0 to 2")
+    assert not app.only_session().running
+    assert len(app.only_session().marks.targets) == 1
+
+
+def test_points_by_keyboard(visit, app):
+    page = visit()
+    page.click("#by-hand button")
+    page.focus("#x input")
+    for keys in ("400", "Tab", "600", "Enter"):
+        page.keyboard.press(keys) if keys.isalpha() else page.keyboard.type(keys)
+    said(page, "where this point")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("580")
+    page.keyboard.press("Enter")
+    said(page, "press Start")
+    marks = app.only_session().marks
+    assert (marks.handles, marks.targets) == ([[400, 600]], [[400, 580]])
+    page.keyboard.press("Control+A")
+    page.keyboard.type("5000")
+    page.keyboard.press("Enter")
+    said(page, "outside the picture: x and y go from 0 to 1023")
+
+
+def test_settings_and_the_painted_region_reach_the_drag(visit, app):
+    page = visit()
+    page.click("#by-hand button")
+    page.click("#paint")
+    canvas = page.locator("#brush canvas").first
+    canvas.wait_for(timeout=SLOW)
+    page.wait_for_timeout(1500)  # the editor fits the picture into its canvas
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=10)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    page.screenshot(path=OUTPUT / "brush.png", full_page=True)
+    page.click("#use-region")
+    said(page, "Only the bright region")
+    page.click("#advanced button")
     number = page.locator("#max_steps input[type=number]")
     number.wait_for()
     default = number.input_value()
-    number.fill("7")
-    number.press("Tab")
+    fill(page, "#max_steps", 3)
+    fill(page, "#lr", 0.003)
+    page.uncheck("#w_plus input")
+    session = app.only_session()
+    wait_until(lambda: len(session.settings) == 3)
+    page.screenshot(path=OUTPUT / "advanced.png", full_page=True)
+    click_picture(page, 0.40, 0.60)
+    said(page, "where this point")
+    click_picture(page, 0.50, 0.60)
+    said(page, "press Start")
+    page.click("#start")
+    wait_until(lambda: isinstance(session._pull, PointPull))
+    pull = session._pull
+    said(page, "Ended after 3 steps .* the step limit")
+    assert (pull.settings.max_steps, pull.settings.lr, pull.settings.w_plus) == (3, 0.003, False)
+    height, width = pull._region.shape
+    free = np.argwhere(pull._region > 0) / (height, width)
+    assert 0.01 < len(free) / (height * width) < 0.5
+    assert np.allclose(free.mean(axis=0), (0.6, 0.5), atol=0.1)
+    assert pull._drag._fixed is not None
     page.click("#defaults")
-    page.wait_for_function(
-        "v => document.querySelector('#max_steps input[type=number]').value == v", arg=default, timeout=SLOW
-    )
+    wait_until(lambda: not session.settings)
+    assert number.input_value() == default
 
 
-def test_chinese_labels_at_a_phones_width_by_keyboard(visit):
-    page = visit("zh-CN", 390, 844)
+def test_random_face_and_landmarks(visit, app):
+    page = visit()
+    seed = page.input_value("#seed input")
+    page.click("#random")
+    page.wait_for_function("s => document.querySelector('#seed input').value != s", arg=seed, timeout=SLOW)
+    session = app.only_session()
+    assert page.input_value("#seed input") == str(session.subject.seed)
+    fill(page, "#seed", 3)
+    page.focus("#seed input")
+    page.keyboard.press("Enter")
+    wait_until(lambda: session.subject.seed == 3)
+    before = session.view().version
+    page.check("#landmarks input")
+    wait_until(lambda: session.view().version > before)
+    with Image.open(session.view().image) as image:
+        x, y = session.landmarks().round().astype(int)[30]  # tip of the nose: a green dot
+        red, green, blue = np.array(image)[y, x].astype(int)
+    assert green > red + 40
+    assert green > blue + 40
+    page.wait_for_timeout(300)
+    page.screenshot(path=OUTPUT / "landmarks.png")
+
+
+def test_a_model_that_makes_no_faces(visit, app):
+    page = visit()
+    choose_model(page, "tiny-lions")
+    said(page, "does not make faces.*Points by hand work")
+    assert page.is_disabled("#edit-smile")
+    page.screenshot(path=OUTPUT / "lions.png")
+    click_picture(page, 0.40, 0.50)
+    said(page, "where this point")
+    click_picture(page, 0.55, 0.50)
+    said(page, "press Start")
+    start = app.only_session().styles.clone()
+    page.click("#start")
+    said(page, "Done after|Ended after")
+    session = app.only_session()
+    assert session.generator.resolution == 64
+    assert not session.styles.equal(start)
+    assert page.is_visible("#why-not")
+    choose_model(page, "mobile-ffhq")
+    said(page, "Choose an edit")
+    assert page.is_enabled("#edit-smile")
+    assert not page.is_visible("#why-not")
+
+
+def test_a_model_is_fetched_with_progress(visit, app):
+    page = visit()
+    assert not page.is_visible("#fetch")
+    choose_model(page, f"{FETCHED} ↓")
+    said(page, f"{FETCHED} is not here yet")
+    assert app.only_session().subject.model == "mobile-ffhq"
+    page.screenshot(path=OUTPUT / "not-here.png")
+    page.click("#fetch")
+    said(page, r"Fetching.* 0\.[1-4] of about 0\.5 MB")
+    page.screenshot(path=OUTPUT / "fetching.png")
+    said(page, "does not make faces")
+    assert app.only_session().subject.model == FETCHED
+    assert not page.is_visible("#fetch")
+    page.click("#model input")
+    assert page.get_by_role("option", name=FETCHED).inner_text().strip().endswith(FETCHED)  # no size any more
+
+
+@pytest.mark.parametrize("width", [390])
+def test_chinese_at_a_phones_width_by_keyboard(visit, app, width):
+    page = visit("zh-CN", width, 844)
     assert page.inner_text("#start") == "开始"
     assert page.inner_text("#edit-smile") == "微笑"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.focus("#edit-smile")
     page.keyboard.press("Enter")
-    said(page, "开始")
+    said(page, "请按开始")
     page.screenshot(path=OUTPUT / "phone.png", full_page=True)
+    page.focus("#start")
+    page.keyboard.press("Space")
+    said(page, "第 [1-9]", "#progress")
+    page.focus("#stop")
+    page.keyboard.press("Enter")
+    said(page, "步后停止")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=OUTPUT / "phone-stopped.png", full_page=True)
 
 
-# --- scripts ----------------------------------------------------------------------------------------------
-
-
-def test_clients_get_their_own_results_and_the_third_waits(server):
-    from gradio_client import Client
-
-    clients = [Client(URL, verbose=False) for _ in range(3)]
-    order, results = [], {}
-
-    def use(i: int) -> None:
-        clients[i].predict(i, 0.7, api_name="/generate")
-        results[i] = clients[i].predict("smile", 1.0, api_name="/edit")
-        order.append(i)
-
-    threads = [threading.Thread(target=use, args=(i,)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert sorted(order) == [0, 1, 2]
-    files = {Path(path).read_bytes() for path, _ in results.values()}
-    assert len(files) == 3
-    assert [results[i][1]["seed"] for i in range(3)] == [0, 1, 2]
-    assert all(report["steps"] > 0 for _, report in results.values())
-    with pytest.raises(Exception, match="outside the picture"):
-        clients[0].predict([[[5000, 0], [0, 0]]], api_name="/drag")
-
-
-def test_files_of_the_machine_are_not_served(server):
-    for path in (ROOT / "README.md", Path("/etc/passwd")):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{URL}/gradio_api/file={path}", timeout=10)
-        assert refused.value.code in (403, 404)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [(["--auth", "me"], "USER:PASSWORD"), (["--port", "0"], "--port 0"), (["--model", "none"], "no model")],
-)
-def test_mistakes_on_the_command_line(arguments, error):
-    command = [sys.executable, str(ROOT / "draggan/gragan_modify.py"), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert re.fullmatch(r"error: .*\n", ended.stderr.splitlines(keepends=True)[-1])
-    assert error in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_a_closed_page_frees_its_session(visit, app):
+    page = visit()
+    folder = app.only_session().folder
+    assert folder.is_dir()
+    page.context.close()
+    wait_until(lambda: app.studio.live == 0)
+    wait_until(lambda: not folder.exists())

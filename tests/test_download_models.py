@@ -160,7 +160,8 @@ def test_registry_is_consistent():
     models = download_models.MODELS
     names = [model.name for model in models]
     assert len(set(names)) == len(names)
-    assert {m.name for m in models if m.default} == {"mobile-ffhq", "dlib-landmarks", "dlib-identity"}
+    default = {m.name for m in models if m.default}
+    assert default == {"mobile-ffhq", "dlib-landmarks", "dlib-identity", "mobilenet_v2"}
     final = [file.name for model in models for file in model.files]
     assert len(set(final)) == len(final)
     for model in models:

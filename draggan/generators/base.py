@@ -1,5 +1,6 @@
 """What the drag, the edits, the app and the command know of a generator."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,10 +40,10 @@ class Generator(nn.Module):
     """A style-based generator: z → w → styles → image.
 
     ``styles`` are (N, num_rows, w_dim): one row for each layer that takes a style. In W mode all rows hold
-    the same w; in W+ each has its own. Weights are frozen: gradients reach the styles only.
+    the same w; in W+ each has its own. Weights are frozen: gradients reach the styles only, but in a copy for tuning.
 
-    A subclass sets the attributes below and implements :meth:`map`, :meth:`partial`, :meth:`features` and
-    :meth:`image`.
+    A subclass sets the attributes below and implements :meth:`map`, :meth:`partial`, :meth:`features`,
+    :meth:`image` and :meth:`tunable`.
     """
 
     name: str
@@ -79,6 +80,34 @@ class Generator(nn.Module):
     def preview(self, styles: Tensor, size: int, start: Partial | None = None) -> Tensor:
         """The image at a power of two below the resolution: drawn so small where the generator can."""
         return F.adaptive_avg_pool2d(self.image(styles, start), size)
+
+    def tunable(self) -> dict[str, nn.Parameter]:
+        """The weights that may be tuned to one photo, by name: those that draw, not those that read the styles."""
+        raise NotImplementedError
+
+    def copy_with(self, weights: dict[str, Tensor]) -> "Generator":
+        """A generator that shares all weights with this one but those given, which become its own.
+
+        Raises ValueError for a name or shape that `tunable` does not have.
+        """
+        mine = self.tunable()
+        for name, tensor in weights.items():
+            if name not in mine or mine[name].shape != tensor.shape:
+                raise ValueError(
+                    f"{self.name} has no weight {name} of the shape {tuple(tensor.shape)} to tune"
+                )
+        # What the memo of a deep copy holds is not copied: every tensor is shared, every module is new.
+        tensors = (*self.parameters(), *self.buffers())
+        twin = copy.deepcopy(self, {id(tensor): tensor for tensor in tensors})
+        for name, tensor in weights.items():
+            module, _, attribute = name.rpartition(".")
+            own = nn.Parameter(tensor.detach().to(self.device, self.dtype).clone(), requires_grad=False)
+            setattr(twin.get_submodule(module), attribute, own)
+        twin.forget()
+        return twin
+
+    def forget(self) -> None:
+        """Drop what was computed from the weights alone; to be called where they have changed."""
 
     def truncate(self, w: Tensor, psi: float = DEFAULT_PSI) -> Tensor:
         """Truncation trick: pull w (N, w_dim) toward the mean w; psi 1 leaves it, 0 gives the mean."""

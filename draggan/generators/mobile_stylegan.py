@@ -8,6 +8,7 @@ The weights come from the OpenVINO export inside a Python package (see download_
 it once and the result lives in one safetensors file.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +69,13 @@ def _empty_like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 class SeparableConv(torch.autograd.Function):
-    """Modulated depthwise-separable convolution, noise, bias and leaky ReLU, with frozen weights.
+    """Modulated depthwise-separable convolution, noise, bias and leaky ReLU.
 
     One node instead of six, because a drag spends its time here. The style scales channels, so it can wait
     until after the depthwise part, and for one sample it is folded into the weights: no pass over the
     activations for it. Toward the input a convolution's gradient is a convolution with the turned kernel;
-    autograd's own backward pass of a depthwise convolution is several times slower on a CPU.
+    autograd's own backward pass of a depthwise convolution is several times slower on a CPU. Gradients
+    reach input, style, pointwise weight and bias; the depthwise weight and the noise are taken as frozen.
     """
 
     @staticmethod
@@ -95,6 +97,12 @@ class SeparableConv(torch.autograd.Function):
         filtered, out, style, depthwise, weight = ctx.saved_tensors
         # The leaky ReLU keeps the sign, so its slope can be read from its result.
         grad = torch.ops.aten.leaky_relu_backward(grad, out, SLOPE, True)
+        grad_weight = grad_bias = None
+        if ctx.needs_input_grad[3]:  # tuning
+            pixels = [t.permute(0, 2, 3, 1).flatten(1, 2) for t in (grad, filtered)]  # (N, HW, D), (N, HW, C)
+            grad_weight = ((pixels[0].transpose(1, 2) @ pixels[1]) * style[:, None]).sum(0)[..., None, None]
+        if ctx.needs_input_grad[4]:
+            grad_bias = grad.sum(dim=(0, 2, 3))
         grad = F.conv2d(grad, weight.transpose(0, 1))  # toward `filtered` times style
         grad_style = (grad * filtered).sum(dim=(2, 3)) if ctx.needs_input_grad[1] else None
         turned = depthwise.flip(2, 3)
@@ -102,7 +110,8 @@ class SeparableConv(torch.autograd.Function):
             turned = turned * style[0, :, None, None, None]
         else:
             grad = grad * style[:, :, None, None]
-        return F.conv2d(grad, turned, padding=1, groups=len(turned)), grad_style, None, None, None, None
+        grad = F.conv2d(grad, turned, padding=1, groups=len(turned))
+        return grad, grad_style, None, grad_weight, grad_bias, None
 
 
 class StyledConv(nn.Module):
@@ -190,6 +199,13 @@ class MobileStyleGAN(Generator):
     def image(self, styles: Tensor, start: Partial | None = None) -> Tensor:
         x = self.features(styles, 512, start) * self.to_img_modulation(styles[:, -1])[:, :, None, None]
         return InverseHaar.apply(self.to_img(x))
+
+    def tunable(self) -> dict[str, nn.Parameter]:
+        return {
+            name: weight
+            for name, weight in self.named_parameters()
+            if name.startswith(("blocks.", "to_img.")) and re.search(r"(conv\d|to_img)\.(weight|bias)$", name)
+        }
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> MobileStyleGAN:

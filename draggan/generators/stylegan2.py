@@ -178,11 +178,32 @@ class StyledConv(nn.Module):
         return super()._apply(fn, recurse)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        if self.weight.requires_grad:
+            return self._plain(x, w)
         energy, weight, noise, bias, blur = self.prepared(x.dtype)
         style = self.modulation(w)
         scale = (style.square() @ energy + EPSILON).rsqrt() * self.gain
         keep = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad)
         return StyledConvolution.apply(x, style, scale, weight, noise, bias, blur, self.clamp, keep)
+
+    def _plain(self, x: Tensor, w: Tensor) -> Tensor:
+        """The same in single operations, with gradients toward the weights too."""
+        weight, style = self.weight.to(x.dtype), self.modulation(w)
+        energy = self.weight.square().sum((2, 3))
+        scale = (style.square() @ (energy if self.up else energy.T) + EPSILON).rsqrt() * self.gain
+        x = x * style.to(x.dtype)[:, :, None, None]
+        if self.up:
+            taps = torch.tensor(FILTER, device=x.device, dtype=x.dtype)
+            blur = (torch.outer(taps, taps) * 4 / taps.sum() ** 2).expand(len(self.bias), 1, 4, 4)
+            x = F.conv2d(
+                F.conv_transpose2d(x, weight, stride=2), blur.contiguous(), padding=1, groups=len(blur)
+            )
+        else:
+            x = F.conv2d(x, weight, padding=1)
+        x = x * scale.to(x.dtype)[:, :, None, None]
+        x = x + (self.noise * self.gain).to(x.dtype) + (self.bias * self.gain).to(x.dtype)[:, None, None]
+        x = F.leaky_relu(x, SLOPE)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -307,6 +328,15 @@ class StyleGAN2(Generator):
             return super().preview(styles, size, start)
         # The colours summed up so far are the image at that resolution.
         return self._square(self.partial(styles, size, start).colours, 1.0)
+
+    def tunable(self) -> dict[str, nn.Parameter]:
+        ends = ("conv0.weight", "conv1.weight", "conv0.bias", "conv1.bias", "to_rgb.weight", "to_rgb.bias")
+        return {name: weight for name, weight in self.named_parameters() if name.endswith(ends)}
+
+    def forget(self) -> None:
+        for module in self.modules():
+            if isinstance(module, StyledConv):
+                module._prepared = {}
 
     def _constant(self, n: int) -> Tensor:
         x = self.constant.expand(n, -1, -1, -1)

@@ -21,6 +21,7 @@ class Turns:
         self._line: list[Callable[[], None]] = []  # the first is at work
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def submit(self, job: Callable[[], None]) -> Callable[[], None]:
         """Put a job at the end of the line; it is its own ticket. BusyError if too many wait already."""
@@ -47,10 +48,21 @@ class Turns:
             self._line.remove(ticket)
             return True
 
+    def close(self, seconds: float = 10.0) -> None:
+        """Take no more jobs up; wait so long at most for the one at work, which should be told to stop before."""
+        with self._changed:
+            self._closed = True
+            del self._line[1:]
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join(seconds)
+
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._line)
+                self._changed.wait_for(lambda: self._line or self._closed)
+                if not self._line:
+                    return
                 job = self._line[0]
             try:
                 job()

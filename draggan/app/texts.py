@@ -1,17 +1,29 @@
-"""What the app says, in English and Chinese. Keys are shared by the page's labels and the sessions' notes."""
+"""What the app says, in English and Chinese. Keys are shared by the page's labels and the sessions' notes.
+
+A text's value that is itself a key is said in the same language: the name of an edit, why a drag ended.
+"""
+
+
+class Mistake(ValueError):
+    """Something a person can mend; `key` and `values` name the text below that says it."""
+
+    def __init__(self, key: str, **values):
+        super().__init__(f"{key} {values}" if values else key)
+        self.key, self.values = key, values
+
 
 EN = {
     # labels
-    "title": "DragGAN: drag a face",
+    "title": "## DragGAN",
+    "tagline": "Press an edit or click points, then **Start**.",
     "picture": "Picture: click a handle, then its target",
     "model": "Model",
-    "fetch": "Fetch the model",
-    "not_here": "not here yet, about {size}",
+    "fetch": "Fetch this model",
     "seed": "Seed",
     "random": "Random face",
-    "edits": "Edits",
     "strength": "Strength",
     "at_once": "Start at once",
+    "at_once_info": "An edit does not wait for Start",
     "show_landmarks": "Show landmarks",
     "start": "Start",
     "stop": "Stop",
@@ -23,6 +35,11 @@ EN = {
     "download_animation": "Download animation",
     "history": "History: click to return",
     "advanced": "Advanced",
+    "by_hand": "Points by hand",
+    "x": "x, pixels",
+    "y": "y, pixels",
+    "place": "Put point",
+    "move_last_point": "Move last point",
     "undo_point": "Undo point",
     "clear_points": "Clear points",
     "paint": "Paint the region",
@@ -37,6 +54,7 @@ EN = {
     "big-eyes": "Big eyes",
     "open-mouth": "Open mouth",
     "raise-brows": "Raise brows",
+    "why_not": "One-click edits need a model of faces: they place points by the landmarks of a face.",
     "lr": "Learning rate",
     "lr_info": "How far a step goes; higher is faster and rougher",
     "w_plus": "W+",
@@ -54,9 +72,12 @@ EN = {
     "tolerance": "Tolerance",
     "tolerance_info": "A point has arrived within so many pixels (at 512)",
     # notes
-    "welcome": "Choose an edit, or click points into the picture.",
-    "ready": "Choose an edit, or click a handle and its target into the picture.",
+    "ready": "Choose an edit, or click a point of the picture and then where it shall go.",
+    "ready_no_face": "This model does not make faces, so one-click edits are off. Points by hand work: click a point "
+    "of the picture, then where it shall go.",
     "press_start": "Red points go to the blue ones; only the bright region may change. Press **Start**.",
+    "press_start_points": "Click more points, or press **Start**: red points go to the blue ones.",
+    "move_last": "Click where the last point belongs: it moves there.",
     "click_target": "Now click where this point shall go.",
     "click_handle": "Click a point that shall move.",
     "region_set": "Only the bright region may change. Click points, then press **Start**.",
@@ -67,20 +88,34 @@ EN = {
     "done": "Done after {step} steps. Undo brings the face before it back.",
     "not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. Press the edit again to go "
     "further, or try a lower strength or another seed.",
+    "points_not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. **Start** goes on from here.",
     "stopped": "Stopped after {step} steps. **Start** goes on from here.",
     "returned": "Back at this result.",
-    "settings_set": "Takes effect with the next drag.",
-    "fetching": "Fetching {model}: {megabytes:.0f} MB so far …",
-    "fetched": "{model} is here: choose it.",
+    "not_here": "{model} is not here yet ({size}). **Fetch this model** gets it; until then the picture stays.",
+    "fetching": "Fetching {model}: {done:.1f} of about {total:.1f} MB …",
+    # why a drag ended
+    "the landmarks have arrived": "the landmarks have arrived",
+    "on target": "the points have arrived",
+    "no progress": "no progress",
+    "step limit": "the step limit",
+    "the face was lost": "the face was lost",
+    "numbers ran away": "the numbers ran away; try a lower learning rate",
     # mistakes
     "bad_seed": "The seed must be a whole number from 0 to 4294967295.",
     "bad_psi": "The truncation must be from 0 to 2.",
     "no_face": "No face was found in this picture. Try another seed, or click points by hand.",
     "no_face_model": "{model} does not make faces, so one-click edits do not apply. Points by hand work.",
-    "outside": "The point ({x:.0f}, {y:.0f}) is outside the picture of {size} pixels. Click inside it.",
+    "outside": "The point ({x:.0f}, {y:.0f}) is outside the picture: x and y go from 0 to {most}.",
+    "bad_points": "points must be [[[handle x, y], [target x, y]], ...].",
+    "bad_strength": "The strength of {edit} must be from {lowest:g} to {most:g}.",
+    "unknown_edit": "There is no edit {name}. There are: {known}.",
+    "bad_model": "The model {model} cannot be used: {reason}",
+    "no_landmarks": "Landmarks cannot be looked for: {reason}",
+    "nothing_to_move": "There is no point to move yet.",
+    "fetching_already": "Another model is being fetched. Try again when that is done.",
     "many_points": "{most} points are enough. Undo one, or press Start.",
     "nothing_marked": "Nothing is marked yet: press an edit, or click a handle and its target.",
-    "empty_mask": "Nothing is painted. Paint what may change, then press the button again.",
+    "empty_region": "Nothing is painted. Paint what may change, then press the button again.",
     "running": "A drag is running. Press Stop first.",
     "busy": "Too many people are dragging: {waiting} wait already. Try again in a minute.",
     "full": "Too many people are here at once. Try again in a few minutes.",
@@ -92,16 +127,16 @@ EN = {
 }
 
 ZH = {
-    "title": "DragGAN：拖动人脸",
+    "title": "## DragGAN",
+    "tagline": "按一个编辑，或在图像上点击，然后按**开始**。",
     "picture": "图像：先点起点，再点目标",
     "model": "模型",
-    "fetch": "下载模型",
-    "not_here": "尚未下载，约 {size}",
+    "fetch": "下载此模型",
     "seed": "种子",
     "random": "随机人脸",
-    "edits": "编辑",
     "strength": "强度",
     "at_once": "立即开始",
+    "at_once_info": "按编辑后无需再按开始",
     "show_landmarks": "显示关键点",
     "start": "开始",
     "stop": "停止",
@@ -113,6 +148,11 @@ ZH = {
     "download_animation": "下载动画",
     "history": "历史：点击返回",
     "advanced": "高级",
+    "by_hand": "手动取点",
+    "x": "x（像素）",
+    "y": "y（像素）",
+    "place": "放置点",
+    "move_last_point": "移动最后一点",
     "undo_point": "撤销点",
     "clear_points": "清除点",
     "paint": "绘制区域",
@@ -127,6 +167,7 @@ ZH = {
     "big-eyes": "大眼",
     "open-mouth": "张嘴",
     "raise-brows": "扬眉",
+    "why_not": "一键编辑需要人脸模型：它们按人脸关键点取点。",
     "lr": "学习率",
     "lr_info": "每步的幅度；越大越快，也越粗糙",
     "w_plus": "W+",
@@ -143,9 +184,11 @@ ZH = {
     "max_steps_info": "到此步数即结束",
     "tolerance": "容差",
     "tolerance_info": "距目标多少像素算到达（按 512）",
-    "welcome": "选择一个编辑，或在图像上点击。",
     "ready": "选择一个编辑，或在图像上依次点击起点和目标。",
+    "ready_no_face": "此模型不生成人脸，一键编辑不可用；可以手动取点：先点起点，再点目标。",
     "press_start": "红点移向蓝点，只有明亮区域会改变。请按**开始**。",
+    "press_start_points": "继续取点，或按**开始**：红点移向蓝点。",
+    "move_last": "请点击最后一点的新位置。",
     "click_target": "请点击该点的目标位置。",
     "click_handle": "请点击要移动的点。",
     "region_set": "只有明亮区域会改变。点击后按**开始**。",
@@ -155,19 +198,32 @@ ZH = {
     "progress": "第 {step} 步 · 平均距离 {distance:.1f} 像素",
     "done": "{step} 步完成。撤销可回到之前的脸。",
     "not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。可再按一次编辑，或降低强度、换一个种子。",
+    "points_not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。按**开始**从此处继续。",
     "stopped": "{step} 步后停止。按**开始**从此处继续。",
     "returned": "已回到此结果。",
-    "settings_set": "下次拖动时生效。",
-    "fetching": "正在下载 {model}：已 {megabytes:.0f} MB……",
-    "fetched": "{model} 已下载，请选择。",
+    "not_here": "{model} 尚未下载（{size}）。请按**下载此模型**；在此之前图像不变。",
+    "fetching": "正在下载 {model}：{done:.1f} / 约 {total:.1f} MB……",
+    "the landmarks have arrived": "关键点已到达",
+    "on target": "各点已到达",
+    "no progress": "没有进展",
+    "step limit": "已达步数上限",
+    "the face was lost": "人脸丢失",
+    "numbers ran away": "数值发散，请降低学习率",
     "bad_seed": "种子必须是 0 到 4294967295 的整数。",
     "bad_psi": "截断值必须在 0 到 2 之间。",
     "no_face": "图中未找到人脸。请换一个种子，或手动点击。",
     "no_face_model": "{model} 不是人脸模型，无法一键编辑；可以手动点击。",
-    "outside": "点 ({x:.0f}, {y:.0f}) 在 {size} 像素的图像之外。请点在图像内。",
+    "outside": "点 ({x:.0f}, {y:.0f}) 在图像之外：x 和 y 的范围是 0 到 {most}。",
+    "bad_points": "points 的格式应为 [[[起点 x, y], [目标 x, y]], ...]。",
+    "bad_strength": "{edit} 的强度范围是 {lowest:g} 到 {most:g}。",
+    "unknown_edit": "没有名为 {name} 的编辑。可用：{known}。",
+    "bad_model": "模型 {model} 无法使用：{reason}",
+    "no_landmarks": "无法查找关键点：{reason}",
+    "nothing_to_move": "还没有点可以移动。",
+    "fetching_already": "正在下载另一个模型，请稍后再试。",
     "many_points": "最多 {most} 个点。请撤销一个或按开始。",
     "nothing_marked": "尚未标记：请按一个编辑，或点击起点和目标。",
-    "empty_mask": "尚未涂抹。请涂出可以改变的部分再按此按钮。",
+    "empty_region": "尚未涂抹。请涂出可以改变的部分再按此按钮。",
     "running": "正在拖动。请先按停止。",
     "busy": "使用人数过多：已有 {waiting} 个在等待。请稍后再试。",
     "full": "同时在线人数过多。请几分钟后再试。",
@@ -182,11 +238,14 @@ ZH = {
 def say(key: str, language: str = "en", **values) -> str:
     """The text of a key, in Chinese for a language that begins with zh."""
     table = ZH if language.lower().startswith("zh") else EN
-    return table.get(key, key).format(**values)
+    words = {
+        name: table.get(value, value) if isinstance(value, str) else value for name, value in values.items()
+    }
+    return table[key].format(**words)
 
 
 def say_error(error: Exception, language: str = "en") -> str:
-    """What a person reads of an error of sessions, generators or edits."""
-    if hasattr(error, "key"):
+    """What a person reads of an error: a Mistake, or anything else that went wrong."""
+    if isinstance(error, Mistake):
         return say(error.key, language, **error.values)
-    return say("failed", language, reason=str(error).splitlines()[0])
+    return say("failed", language, reason=(str(error) or type(error).__name__).splitlines()[0])

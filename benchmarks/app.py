@@ -1,0 +1,235 @@
+"""How long a person waits for the app, what watching costs a drag, and what sessions leave in memory.
+
+    python benchmarks/app.py                 # results/app.txt keeps what it printed
+    python benchmarks/app.py --rounds 9
+
+Drives the real page in Chromium (Debian's), which works on the same cores as the app. Wall time is what a person
+waits; on a machine with other work on it the figures are too high, so the load stands above them.
+"""
+
+import gc
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from commandline import UserError, option, parse, run
+from draggan.app.handlers import Handlers
+from draggan.app.marks import Marks
+from draggan.app.pulls import PointPull
+from draggan.app.studio import Studio
+from draggan.drag import Settings
+from draggan.gragan_modify import launch
+
+ROOT = Path(__file__).resolve().parents[1]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WAIT = 600_000  # ms
+STEPS = 20  # of the drags that are compared
+HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
+LOADED = (
+    "() => { const i = document.querySelector('#picture img'); return i && i.complete && i.naturalWidth > 0 }"
+)
+ANOTHER = """old => { const i = document.querySelector('#picture img');
+    return i && i.src != old && i.complete && i.naturalWidth > 0 }"""
+
+
+@dataclass
+class Options:
+    rounds: int = option(5, "how often each figure is taken")
+    port: int = option(7861, "port for the app")
+    sessions: int = option(200, "sessions that are opened and dropped")
+
+
+def told(what: str, seconds: list[float], bound: float | None = None) -> None:
+    bound_text = f" (wanted: at most {bound:g} s)" if bound else ""
+    times = " ".join(f"{s:.2f}" for s in seconds)
+    print(f"{what}: median {statistics.median(seconds):.2f} s of {times}{bound_text}", flush=True)
+
+
+def waits(browser, port: int, rounds: int) -> None:
+    """The app as a user starts it: page ready, points of an edit, first new frame of a drag."""
+    command = [sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--port", str(port), "--device", "cpu"]
+    ready, points, frame = [], [], []
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        for line in server.stdout:
+            if "Running on" in line:
+                break
+        else:
+            raise UserError("the app did not start")
+        threading.Thread(target=server.stdout.read, daemon=True).start()
+        print(f"from the command to 'Running on': {time.perf_counter() - began:.2f} s")
+        for _ in range(rounds):
+            context = browser.new_context(viewport={"width": 1280, "height": 1000})
+            page = context.new_page()
+            page.set_default_timeout(WAIT)
+            began = time.perf_counter()
+            page.goto(f"http://127.0.0.1:{port}")
+            page.wait_for_function(LOADED)
+            ready.append(time.perf_counter() - began)
+            for button, waited in (("#edit-smile", points), ("#start", frame)):
+                old = page.locator("#picture img").get_attribute("src")
+                began = time.perf_counter()
+                page.click(button)
+                page.wait_for_function(ANOTHER, arg=page.evaluate("u => new URL(u, location).href", old))
+                waited.append(time.perf_counter() - began)
+            page.click("#stop")
+            context.close()
+        server.terminate()
+    told("page ready, the first one right after 'Running on'", ready, 3)
+    told("click on an edit to its points on the page", points, 1.5)
+    told("Start to the first newly drawn frame on the page", frame, 2)
+
+
+def a_step(step_of: Callable[[], int]) -> np.ndarray:
+    """Watch a counter of steps go from 1 to STEPS: wall seconds a step, and CPU seconds of this process."""
+
+    def clocks() -> np.ndarray:
+        return np.array([time.perf_counter(), time.process_time()])
+
+    first = None
+    while (now := step_of()) < STEPS:
+        if first is None and now >= 1:
+            first, began = now, clocks()
+        time.sleep(0.01)
+    return (clocks() - began) / (now - first)
+
+
+def alone(studio: Studio) -> np.ndarray:
+    """`a_step` of a drag that nobody watches."""
+    generator = studio.generator(studio.model)
+    styles, _ = studio.start_of(studio.model, 5, 0.7)
+    pull = PointPull(generator, styles, Marks([list(HANDLE)], [list(TARGET)]), Settings(max_steps=STEPS))
+    steps = [0]
+
+    def work() -> None:
+        while (made := pull.step()) is not None:
+            steps[0] = made[0].number
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    seconds = a_step(lambda: steps[0])
+    thread.join()
+    return seconds
+
+
+def mark(session) -> None:
+    session.clear_points()
+    session.set("max_steps", STEPS)
+    session.click(*HANDLE)
+    session.click(*TARGET)
+
+
+def watched(studio: Studio) -> np.ndarray:
+    """The same in a session whose view is taken as the page takes it."""
+    session = studio.session("watched")
+    session.generate(5)
+    mark(session)
+    session.start()
+    watcher = threading.Thread(target=lambda: list(session.watch()))
+    watcher.start()
+    seconds = a_step(lambda: session.step)
+    watcher.join()
+    studio.drop("watched")
+    return seconds
+
+
+def on_the_page(studio: Studio, browser, url: str) -> tuple[np.ndarray, int]:
+    """The same, streamed to a page in Chromium on the same cores; also how many frames came."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(url)
+    page.wait_for_function(LOADED)
+    page.wait_for_timeout(1000)  # until it has nothing left to lay out
+    (session,) = studio._sessions.values()
+    mark(session)
+    page.click("#start")
+    seconds = a_step(lambda: session.step)
+    frames = len(session._dragging.frames)
+    page.wait_for_function("() => /Ended|Done/.test(document.querySelector('#note').innerText)")
+    context.close()
+    while studio.live:
+        time.sleep(0.05)
+    return seconds, frames
+
+
+def previews(browser, port: int, rounds: int) -> None:
+    studio = Studio()
+    studio.start_of(studio.model, 5, 0.7)
+    page = launch(
+        Handlers(studio, 5), prevent_thread_lock=True, server_name="127.0.0.1", server_port=port, quiet=True
+    )
+    alone(studio)  # warm
+    without, session, browsed, frames = [], [], [], 0
+    for _ in range(rounds):  # in turns, so that other work on the machine meets all alike
+        without.append(alone(studio))
+        session.append(watched(studio))
+        seconds, frames = on_the_page(studio, browser, page.local_url)
+        browsed.append(seconds)
+    print(f"a step of a drag of {STEPS} steps, medians of {rounds}, taken in turns:")
+    for name, times in (
+        ("nobody watches", without),
+        ("watched, no browser", session),
+        ("streamed to the page", browsed),
+    ):
+        wall, cpu = np.median(times, axis=0)
+        slower, dearer = np.median(times, axis=0) / np.median(without, axis=0) - 1
+        print(f"    {name:22}{wall:.3f} s {slower:+.0%}, {cpu:.3f} s of the app's CPU time {dearer:+.0%}")
+    print("    (wanted: at most +15 %)")
+    print(f"    {frames} frames in the last one")
+    page.close(verbose=False)
+    studio.close()
+
+
+def memory(sessions: int) -> None:
+    """Resident memory that opened, used and dropped sessions leave."""
+    studio = Studio()
+
+    def resident() -> float:
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+    before = 0.0
+    for i in range(sessions + 5):
+        if i == 5:
+            before = resident()
+        session = studio.session(f"visitor {i}")
+        session.generate(5)
+        session.choose_edit("smile")
+        studio.drop(f"visitor {i}")
+    print(f"{sessions} sessions opened and dropped: {resident() - before:+.1f} MiB (wanted: below +100 MiB)")
+    studio.close()
+
+
+def main() -> None:
+    options = parse(Options, __doc__)
+    if options.rounds < 1 or options.sessions < 1:
+        raise UserError("--rounds and --sessions must be at least 1")
+    if not shutil.which("chromium"):
+        raise UserError("chromium is not there; on Debian and Ubuntu: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{os.cpu_count()} CPU cores, load before: {load}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        waits(browser, options.port, options.rounds)
+        previews(browser, options.port + 1, options.rounds)
+        browser.close()
+    memory(options.sessions)
+    print("load after: " + " ".join(f"{value:.1f}" for value in os.getloadavg()))
+
+
+if __name__ == "__main__":
+    run(main)

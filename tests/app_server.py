@@ -1,0 +1,140 @@
+"""The running app for the tests of the page and of the endpoints, in this process, so that they can look behind it.
+
+Its models lie in a folder of their own: the real ones, a small StyleGAN2 with random weights that was "put there
+by hand", and one that can be fetched from a slow server on this machine.
+"""
+
+import http.server
+import os
+import shutil
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
+SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
+FETCHED = "tiny-horses"
+FETCH = """
+import sys
+sys.path.insert(0, {root!r})
+import download_models as d
+d.MODELS = [d.Model({name!r}, "", "", (d.File({name!r} + ".pkl", {size}, urls=({url!r},)),))]
+sys.exit(d.main(["--dir", {folder!r}, *sys.argv[1:]]))
+"""
+
+
+class SlowServer(http.server.BaseHTTPRequestHandler):
+    """Sends the small StyleGAN2, a tenth every 0.3 s."""
+
+    def do_GET(self) -> None:
+        data = TINY.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for start in range(0, len(data), len(data) // 10):
+            self.wfile.write(data[start : start + len(data) // 10])
+            self.wfile.flush()
+            time.sleep(0.3)
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+@dataclass
+class RunningApp:
+    url: str
+    studio: object  # of draggan.app.studio
+
+    def only_session(self):
+        """The session of the one visitor who is there."""
+        return next(reversed(self.studio._sessions.values()))
+
+
+def wait_until(true, seconds: float = SLOW / 1000, every: float = 0.05) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(every)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    import download_models
+    from draggan import generators, gragan_modify
+    from draggan.app.fetches import Fetches
+    from draggan.app.handlers import Handlers
+    from draggan.app.studio import Studio
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for path in generators.CHECKPOINTS.iterdir():
+        if path.suffix == ".safetensors" or path.suffix == ".dat":
+            (folder / path.name).symlink_to(path.resolve())
+    shutil.copy(TINY, folder / "tiny-lions.pkl")
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowServer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url, size = f"http://127.0.0.1:{server.server_port}/{FETCHED}.pkl", TINY.stat().st_size
+    file = download_models.File(f"{FETCHED}.pkl", size, urls=(url,))
+    fetch = FETCH.format(root=str(ROOT), name=FETCHED, size=size, url=url, folder=str(folder))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "GRADIO_HEARTBEAT_INTERVAL", "2"
+        )  # seconds until a client that has gone is missed; 15 if unset
+        patch.setattr(
+            Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS
+        )  # the app sets its own; put back after
+        patch.setattr(generators, "CHECKPOINTS", folder)
+        patch.setattr(download_models, "MODELS", [download_models.Model(FETCHED, "", "", (file,))])
+        studio = Studio()
+        studio.start_of(studio.model, 5, generators.DEFAULT_PSI)
+        handlers = Handlers(studio, 5, Fetches((sys.executable, "-c", fetch)))
+        page = gragan_modify.launch(
+            handlers, prevent_thread_lock=True, server_name="127.0.0.1", server_port=7000 + os.getpid() % 800,
+            quiet=True,
+        )  # fmt: skip
+        yield RunningApp(page.local_url.rstrip("/"), studio)
+        page.close(verbose=False)
+        studio.close()
+        server.shutdown()
+
+
+@pytest.fixture
+def visit(app, browser):
+    """Open the page; fails at the end if it logged an error or asked another machine for something."""
+    contexts, wrong = [], []
+
+    def open_page(locale: str = "en-US", width: int = 1280, height: int = 1000):
+        context = browser.new_context(locale=locale, viewport={"width": width, "height": height})
+        context.set_default_timeout(SLOW)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        allowed = (app.url, "data:", "blob:")
+        page.on("request", lambda r: r.url.startswith(allowed) or wrong.append(f"outside: {r.url}"))
+        page.goto(app.url)
+        page.wait_for_selector("#picture img", timeout=SLOW)
+        said(page, "Choose|选择")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    wait_until(lambda: app.studio.live == 0)
+    assert not wrong
+
+
+def said(page, pattern: str, element: str = "#note") -> None:
+    """Wait until the note matches."""
+    page.wait_for_function(
+        "([e, p]) => new RegExp(p).test(document.querySelector(e)?.innerText ?? '')",
+        arg=[element, pattern],
+        timeout=SLOW,
+    )

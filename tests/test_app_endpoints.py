@@ -1,0 +1,151 @@
+"""What scripts call, through gradio_client, and the app as a command. The page: test_app.py."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from app_server import ROOT, wait_until
+from PIL import Image
+
+COMMAND = (sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--device", "cpu")
+
+
+@pytest.fixture
+def client(app):
+    """Makes clients, and ends their sessions."""
+    from gradio_client import Client
+
+    yield lambda: Client(app.url, verbose=False)
+    for key in list(app.studio._sessions):
+        app.studio.drop(key)
+
+
+def test_the_example_of_the_readme(app, client, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = (block for block in blocks if "gradio_client" in block)
+    assert "http://127.0.0.1:7860" in example
+    names: dict = {}
+    exec(example.replace("http://127.0.0.1:7860", app.url), names)
+    assert names["report"]["ok"] is True
+    assert names["report"]["steps"] > 0
+    assert Path(names["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert "True" in capsys.readouterr().out
+
+
+def test_two_clients_get_their_own_results_and_the_third_waits(app, client):
+    clients = [client() for _ in range(3)]
+    for i, one in enumerate(clients):
+        one.predict(i, 0.7, api_name="/generate")
+    jobs = []
+    for one in clients:
+        jobs.append(one.submit("smile", 1.0, api_name="/edit"))
+        wait_until(lambda: sum(session.running for session in app.studio._sessions.values()) == len(jobs))
+    places = set()
+    while not jobs[2].done():
+        if data := jobs[2].status().progress_data:
+            places.add(data[0].desc)
+        time.sleep(0.05)
+    assert "Waiting: 2 before you." in places
+    results = [job.result(120) for job in jobs]
+    assert [report["seed"] for _, report in results] == [0, 1, 2]
+    assert all(report["steps"] > 0 for _, report in results)
+    assert len({Path(path).read_bytes() for path, _ in results}) == 3
+
+
+def test_a_client_that_leaves_frees_its_session(app, client):
+    one = client()
+    one.predict(5, 0.7, api_name="/generate")
+    (session,) = app.studio._sessions.values()
+    one.close()
+    wait_until(lambda: app.studio.live == 0)
+    wait_until(lambda: not session.folder.exists())
+
+
+def test_endpoints_are_named_and_typed(app, client):
+    api = client().view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(api) == {"/generate", "/edit", "/drag"}
+    for endpoint in api.values():
+        assert [value["label"] for value in endpoint["returns"]] == ["picture", "report"]
+        assert "steps: int" in endpoint["returns"][1]["python_type"]["type"]
+    assert "Literal['slim', 'smile'" in api["/edit"]["parameters"][0]["python_type"]["type"]
+
+
+def test_mistakes_are_said_to_scripts(app, client):
+    one = client()
+    for endpoint, inputs, text in (
+        ("/drag", ([[[5000, 0], [0, 0]]],), "outside the picture"),
+        ("/drag", ([[1, 2]],), "points must be"),
+        ("/drag", ([],), "Nothing is marked"),
+        ("/edit", ("close-eyes", -1.0), "strength of Close eyes must be from 0 to 2"),
+        ("/generate", (-1, 0.7), "seed must be"),
+        ("/generate", (1, 9.0), "truncation"),
+        ("/generate", (1, 0.7, "none"), "model none cannot be used: no model"),
+        ("/generate", (1, 0.7, "tiny-lions"), None),
+        ("/edit", ("smile", 1.0), "tiny-lions does not make faces"),
+    ):
+        if text is None:
+            one.predict(*inputs, api_name=endpoint)
+            continue
+        with pytest.raises(Exception, match=text):
+            one.predict(*inputs, api_name=endpoint)
+
+
+def test_files_of_the_machine_are_not_served(app):
+    for path in (ROOT / "README.md", Path("/etc/passwd")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{app.url}/gradio_api/file={path}", timeout=10)
+        assert refused.value.code in (403, 404)
+
+
+def test_pictures_that_claim_too_many_pixels_are_not_opened(app):
+    data = io.BytesIO()
+    Image.new("1", (8000, 6000)).save(data, "PNG")  # 48 megapixels in 6 KB
+    assert len(data.getvalue()) < 20_000
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data.getvalue())).load()
+
+
+def test_the_command_with_a_password(tmp_path):
+    """Only who gives it gets in; SIGTERM ends the app and takes its files along."""
+    from gradio_client import Client
+
+    port = 7900 + os.getpid() % 90
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    arguments = [*COMMAND, "--port", str(port), "--auth", "me:secret"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        said: list[str] = []
+        threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
+        wait_until(lambda: any("Running on" in line for line in said) or process.poll() is not None)
+        url = f"http://127.0.0.1:{port}"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/config", timeout=10)
+        assert refused.value.code == 401
+        with pytest.raises(Exception, match=r"(?i)credentials|login|auth"):
+            Client(url, auth=("me", "wrong"), verbose=False)
+        client = Client(url, auth=("me", "secret"), verbose=False)
+        _, report = client.predict(1, 0.7, api_name="/generate")
+        assert report["seed"] == 1
+        assert list(tmp_path.glob("draggan-*"))
+        process.terminate()
+        process.wait(30)
+    assert not list(tmp_path.glob("draggan-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [(["--auth", "me"], "USER:PASSWORD"), (["--port", "0"], "--port 0"), (["--model", "none"], "no model")],
+)
+def test_mistakes_on_the_command_line(arguments, error):
+    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert re.fullmatch(r"error: .*\n", ended.stderr.splitlines(keepends=True)[-1])
+    assert error in ended.stderr
+    assert "Traceback" not in ended.stderr

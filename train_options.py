@@ -1,0 +1,69 @@
+"""The options that train_l1.py and train_cgan.py share."""
+
+from dataclasses import dataclass
+
+from commandline import DEVICES, UserError, option
+from pix2pix_dataset import DIRECTIONS
+
+
+@dataclass
+class TrainOptions:
+    """The options both scripts have."""
+
+    dataset: str = option("datasets/faces", "folder of the data set, or its name under datasets/")
+    direction: str = option("AtoB", "which half is the input", DIRECTIONS)
+    image_size: int = option(256, "side of the training pictures in pixels")
+    epochs: int = option(80, "passes over the training split; with --max-minutes the most of them")
+    batch_size: int = option(8, "pictures a step and process")
+    output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
+    resume: bool = option(False, "go on with the run in --output from its last checkpoint")
+    max_minutes: float = option(0.0, "plan and end the training by the clock; 0 goes by --epochs")
+    precision: str = option(
+        "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
+    )
+    workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
+    val_every: int = option(2, "validate every so many epochs, and after the last")
+    device: str = option("auto", "where to compute", DEVICES)
+    seed: int = option(0, "seed of weights, order and augmentation")
+    encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
+    head: str = option(
+        "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
+    )
+    palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
+    balance: float = option(
+        0.5,
+        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
+    )
+    lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
+    encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
+    weight_decay: float = option(1e-4, "decoupled weight decay of the generator")
+    schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
+    warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
+    ema: float = option(0.995, "decay of the moving average of the generator that is evaluated; 0 is none")
+    clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
+    crop: float = option(0.35, "least fraction of a picture's area that a random crop keeps; 1 does not crop")
+    jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
+    width: int = option(128, "channels of the decoder at stride 32")
+    skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
+    cache_mb: int = option(2048, "keep the decoded pictures in memory up to so many MiB; 0 does not")
+    pictures: int = option(6, "samples in the progress pictures")
+    compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
+
+    def check(self) -> None:
+        """Raise UserError for values that no training can have."""
+        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("image_size", 32)):
+            if getattr(self, name) < least:
+                raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
+        if self.image_size % 32:
+            raise UserError("--image-size must be a multiple of 32; predict.py takes pictures of any size")
+        if not 0 < self.crop <= 1:
+            raise UserError("--crop must be more than 0 and at most 1")
+        if self.width < 64 or self.width % 64:
+            raise UserError("--width must be a multiple of 64")
+
+
+# A resumed run may differ in these; everything else must be as it was.
+FREE_ON_RESUME = {
+    *("output", "resume", "epochs", "max_minutes", "workers", "val_every", "device", "precision"),
+    *("skip_broken", "cache_mb", "pictures", "compile"),
+}
