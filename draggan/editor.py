@@ -155,6 +155,11 @@ class EditRun:
         distance = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
         self.result = self._result(self.start, False, "not started", 0, distance)
 
+    @property
+    def name(self) -> str:
+        """The edits by name, with commas."""
+        return ",".join(self.edits)
+
     def __iter__(self) -> Iterator[Progress]:
         at = self.start
         began = time.perf_counter()
