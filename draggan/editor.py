@@ -91,12 +91,13 @@ class FaceEditor:
             )
         self.generator, self.detector, self.directions = generator, detector, directions
 
-    def draw(self, styles: Tensor, generator: Generator | None = None) -> np.ndarray:
+    def draw(self, styles: Tensor, generator: Generator | None = None, size: int | None = None) -> np.ndarray:
         """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown.
 
-        `generator`: what draws it, for a face whose edits were kept to a region.
+        `generator`: what draws it, for a face whose edits were kept to a region. `size`: below the resolution
+        it is a preview.
         """
-        return (generator or self.generator).picture(styles)
+        return (generator or self.generator).picture(styles, size)
 
     def settings(self, name: str) -> Settings:
         """What suits an edit."""

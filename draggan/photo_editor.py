@@ -140,8 +140,20 @@ class PhotoEditor(FaceEditor):
             change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
         return change
 
-    def draw(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
+    def draw(
+        self, styles: torch.Tensor, generator: Generator | None = None, size: int | None = None
+    ) -> np.ndarray:
         """The aligned photo (size, size, 3) uint8 with the change that the styles (1, rows, w_dim) make."""
+        if size is not None and size < self.face.size:
+            small = (generator or self.generator).picture(styles, size).astype(np.float32)
+            drawn, photo, region = (
+                cv2.resize(each, (size, size), interpolation=cv2.INTER_AREA)
+                for each in (self._reconstructed, self.face.aligned, self.region)
+            )
+            change = small - drawn
+            if self.face.photo.grey:
+                change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
+            return np.clip(np.rint(photo + region[..., None] * change), 0, 255).astype(np.uint8)
         moved = self.face.aligned + self.region[..., None] * self.change(styles, generator)
         return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
 

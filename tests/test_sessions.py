@@ -270,7 +270,7 @@ def shot(folder: Path, number: int) -> Shot:
     paths = [folder / f"{number}.{kind}" for kind in ("png", "jpg")]
     for path in paths:
         path.touch()
-    return Shot(Subject("m", number, 0.7), "seed", *paths, styles=None)
+    return Shot(Subject("m", number, 0.7), "seed", *paths, look=None)
 
 
 def test_undo_and_redo_meet_no_deleted_file(tmp_path):

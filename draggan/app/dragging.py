@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from draggan.app import files
+from draggan.app.looks import Look
 from draggan.app.previews import Previews
 from draggan.app.pulls import Pull
 from draggan.drag import Step
+from draggan.generators import Generator
 
 MAX_FRAMES = 80  # of an animation
 
@@ -18,9 +19,9 @@ MAX_FRAMES = 80  # of an animation
 class Dragging:
     """It can be stopped after any step, and `run` goes on from there."""
 
-    def __init__(self, pull: Pull, picture: np.ndarray):
-        """picture: (H, W, 3) uint8, what it begins with."""
-        self.pull = pull
+    def __init__(self, pull: Pull, picture: np.ndarray, look: Look, drawn_by: Generator):
+        """picture: (H, W, 3) uint8, what it begins with; look, drawn_by: how that is drawn."""
+        self.pull, self._look, self._drawn_by = pull, look, drawn_by
         self.frames = [files.frame(picture)]
 
     def run(
@@ -40,9 +41,9 @@ class Dragging:
                         self.frames.append(files.frame(picture))
                     show(picture)
 
-    def end(self, animation: Path, note: str) -> tuple[Tensor, np.ndarray]:
-        """Styles and picture that it has come to. Writes the animation, with a note in its metadata."""
+    def end(self, animation: Path, note: str) -> tuple[Look, np.ndarray]:
+        """Look and picture that it has come to. Writes the animation, with a note in its metadata."""
         pull = self.pull
         styles, picture = pull.result() if pull.over else (pull.styles, pull.draw())
         files.write_animation(animation, [*self.frames, files.frame(picture)], note)
-        return styles, picture
+        return self._look.then(styles, pull.drawn_by, self._drawn_by), picture

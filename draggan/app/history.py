@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from draggan import photos
 from draggan.app import files
+from draggan.app.looks import Look
 from draggan.app.texts import Mistake
 from draggan.photo_editor import PhotoEditor
 
@@ -34,14 +33,15 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One result: its files, and the styles (1, rows, w_dim) that make it."""
+    """One result: its files, and what draws it."""
 
     subject: Subject
     title: str  # a key of texts.py: name of an edit, "seed", "photo" or "points"
     path: Path  # PNG
     thumbnail: Path  # JPEG
-    styles: torch.Tensor
+    look: Look
     whole: Path | None = None  # JPEG of the whole photo with this face in it
+    moved: tuple | None = None  # made by sliders: a weak reference to them, and {edit: strength}
 
     def unlink(self) -> None:
         for path in (self.path, self.thumbnail, self.whole):

@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from draggan.alignment import cut, ffhq_alignment
 from draggan.app import files
 from draggan.app.history import Shot, Subject
 from draggan.app.jobs import Said
+from draggan.app.looks import Look
 from draggan.app.texts import Mistake
 from draggan.app.view import PhotoView
 from draggan.generators import Generator
@@ -120,12 +119,13 @@ class OwnPhoto:
                 break
         if session.closed:
             return "closed", {}
-        editor = PhotoEditor(face, inversion.result, session.studio.detector)
+        directions, _ = session.studio.directions(generator.name)
+        editor = PhotoEditor(face, inversion.result, session.studio.detector, directions)
         subject = Subject(generator.name, session.subject.seed, session.subject.psi, editor)
         picture = editor.draw(editor.styles)
         old, self._original = self._original, session.files.new("whole.jpg")
         files.write_jpeg(self._original, face.photo.pixels, files.WHOLE_SIDE, UNEDITED)
-        session.take(subject, editor.styles, picture, "photo", lambda shot: shot.subject.editor is None)
+        session.take(subject, Look(editor.styles), picture, "photo", lambda shot: shot.subject.editor is None)
         if old:
             old.unlink(missing_ok=True)
         if progress.step < progress.steps:
@@ -137,9 +137,9 @@ class OwnPhoto:
         if self.session.subject.editor is None:
             raise Mistake("no_photo_shown")
 
-    def draw_whole(self, subject: Subject, styles: torch.Tensor, note: str) -> Path:
-        """The whole photo with the face of these styles, as a JPEG for the page."""
-        whole = subject.editor.paste(styles)
+    def draw_whole(self, editor: PhotoEditor, look: Look, note: str) -> Path:
+        """The whole photo with a face, as a JPEG for the page."""
+        whole = editor.paste(look.styles, look.generator(editor.generator))
         return files.write_jpeg(self.session.files.new("whole.jpg"), whole, files.WHOLE_SIDE, note)
 
     def write(self) -> Path:
@@ -151,7 +151,7 @@ class OwnPhoto:
         photo = editor.face.photo
         stem = re.sub(r"[^\w-]+", "_", Path(photo.name).stem)[:60] or "photo"
         path = session.files.path / f"{stem}_edited.png"
-        photo.write(path, editor.paste(session.styles), Edit=shot.title)
+        photo.write(path, editor.paste(session.look.styles, session.generator), Edit=shot.title)
         return path
 
     def view(self, shot: Shot | None) -> PhotoView:

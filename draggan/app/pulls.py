@@ -19,6 +19,7 @@ class Pull(Protocol):
     ok: bool  # it came where it should; known once it is over
     share: float  # of the way, 0-1
     styles: Tensor  # as they are now
+    drawn_by: Generator  # what draws them
     handles: np.ndarray  # (K, 2), where they are at the end; none to go on with: (0, 2)
 
     def step(self) -> tuple[Step, np.ndarray | None] | None:
@@ -58,10 +59,14 @@ class EditPull:
 
     @property
     def styles(self) -> Tensor:
-        return self.run.drag.styles if self.run.drag else self.run.start.styles
+        return self.run.drag.styles if self.run.drag else self.run.result.face.styles
+
+    @property
+    def drawn_by(self) -> Generator:
+        return self.run.result.face.generator if self.over else self.run.generator
 
     def draw(self) -> np.ndarray:
-        return self.run.editor.draw(self.styles)
+        return self.run.editor.draw(self.styles, self.drawn_by)
 
     def result(self) -> tuple[Tensor, np.ndarray]:
         face = self.run.result.face
@@ -79,11 +84,11 @@ class PointPull:
         styles: Tensor,
         marks: Marks,
         settings: Settings,
-        picture_of: Callable[[Tensor], np.ndarray] | None = None,
+        picture_of: Callable[[Tensor, Generator], np.ndarray] | None = None,
     ):
-        """picture_of: what draws styles, by default the generator."""
-        self.generator, self.settings = generator, settings
-        self._picture_of = picture_of or generator.picture
+        """picture_of: the picture of styles drawn by a generator, by default what that draws."""
+        self.drawn_by, self.settings = generator, settings
+        self._picture_of = picture_of or (lambda styles, generator: generator.picture(styles))
         self.expected = settings.max_steps // 2
         self._start, self._region = styles, marks.region
         self.handles, self._targets = marks.pairs()
@@ -96,7 +101,7 @@ class PointPull:
             return None
         if self._drag is None:
             region = self._region
-            self._drag = Drag(self.generator, self._start, self.handles, self._targets, region, self.settings)
+            self._drag = Drag(self.drawn_by, self._start, self.handles, self._targets, region, self.settings)
         step = self._drag.step()
         distance = float(step.distances.mean())
         if distance < self._best:  # as the drag chooses its best state
@@ -118,8 +123,8 @@ class PointPull:
         return self._drag.styles if self._drag else self._start
 
     def draw(self) -> np.ndarray:
-        return self._picture_of(self.styles)
+        return self._picture_of(self.styles, self.drawn_by)
 
     def result(self) -> tuple[Tensor, np.ndarray]:
         styles = self._drag.best_styles
-        return styles, self._picture_of(styles)
+        return styles, self._picture_of(styles, self.drawn_by)

@@ -23,16 +23,19 @@ from draggan.app.dragging import Dragging
 from draggan.app.folder import Folder
 from draggan.app.history import History, Shot, Subject
 from draggan.app.jobs import Said, Work
+from draggan.app.looks import Look
 from draggan.app.marks import Marks
 from draggan.app.own_photo import OwnPhoto
 from draggan.app.pulls import EditPull, PointPull, Pull
+from draggan.app.sliding import Sliding
 from draggan.app.texts import Mistake
 from draggan.app.turns import BusyError
 from draggan.app.view import View
 from draggan.drag import Settings, Step, with_settings
 from draggan.editor import EditRun, FaceEditor, FaceState
 from draggan.edits import EDITS, MAX_STRENGTH, EditError
-from draggan.generators import DEFAULT_PSI, Generator
+from draggan.generators import DEFAULT_PSI, ContinuedGenerator, Generator
+from draggan.generators.region import blend_base, root
 
 if TYPE_CHECKING:
     from draggan.app.studio import Studio
@@ -48,21 +51,21 @@ class Session:
         self.files = Folder(studio.folder)
         self.folder = self.files.path
         self.used = time.monotonic()
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)
         self._version = 0
         self._work = Work(studio.turns)
         self._closed = False
         self.subject = Subject(studio.model, 0, DEFAULT_PSI)
         self.generator: Generator | None = None
         self.editor: FaceEditor | None = None  # None: the model makes no faces
-        self.styles: torch.Tensor | None = None
+        self.look: Look | None = None
         self.picture: np.ndarray | None = None
         self._landmarks: np.ndarray | None = None  # of the picture, once asked for
         self._landmarks_shown = False
         self.history = History()
         self.settings: dict = {}  # what differs from drag.Settings
-        self.photo = OwnPhoto(self)
+        self.photo, self.sliding = OwnPhoto(self), Sliding(self)
         self._forget_drag()
         self.note: tuple[str, dict] = ("ready", {})
 
@@ -76,7 +79,7 @@ class Session:
         if not 0 <= psi <= 2:
             raise Mistake("bad_psi")
         subject = Subject(model or self.subject.model, int(seed), float(psi))
-        with self._lock:
+        with self.lock:
             self.idle()
             styles, picture = self.studio.start_of(subject.model, subject.seed, subject.psi)
             self.show(subject, styles, picture, "seed")
@@ -84,7 +87,7 @@ class Session:
 
     def begin(self, seed: int) -> None:
         """Show the face of a seed if nothing is shown yet."""
-        with self._lock:
+        with self.lock:
             if self.generator is None and not self._closed:
                 self.generate(seed)
 
@@ -93,38 +96,55 @@ class Session:
 
         styles: (1, rows, w_dim) of the subject's generator; picture: (H, W, 3) uint8 of them.
         """
-        with self._lock:
+        with self.lock:
             self.idle()
-            self.take(subject, styles, picture, title)
+            self.take(subject, Look(styles.detach()), picture, title)
 
     def take(
         self,
         subject: Subject,
-        styles: torch.Tensor,
+        look: Look,
         picture: np.ndarray,
         title: str | None,
         stays: Callable[[Shot], bool] | None = None,
+        moved: tuple | None = None,
     ) -> None:
-        """`show`, for the job at work. stays: which of the results before are kept; None: all."""
-        shot = self._shot(subject, title, styles, picture) if title else None
+        """`show`, for the job at work.
+
+        stays: which of the results before are kept, by default all; moved: of sliders, as in Shot.
+        """
+        shot = self._shot(subject, title, look, picture, moved) if title else None
         with self._changed:
-            self.subject, self.editor = subject, subject.editor
-            self.generator = (
-                subject.editor.generator if subject.editor else self.studio.generator(subject.model)
-            )
-            if self.editor is None and self.generator.is_face:
-                self.editor = FaceEditor(self.generator, self.studio.detector)
-            self._show(styles, picture)
-            self._forget_drag()
             if shot:
                 self.history.add(shot)
             if stays:
                 self.history.keep(lambda one: one is shot or stays(one))
-            self._draw()
+            self._become(subject, look, picture, shot)
 
-    def draw(self, styles: torch.Tensor) -> np.ndarray:
+    def _become(self, subject: Subject, look: Look, picture: np.ndarray, shot: Shot | None) -> None:
+        if subject is not self.subject or self.look is None:
+            self.subject, self.editor = subject, subject.editor or self._editor(subject.model)
+        root = self.editor.generator if self.editor else self.studio.generator(subject.model)
+        self._forget_drag()
+        self._show(look, look.generator(root), picture, shot)
+        self._draw()
+
+    def _editor(self, model: str) -> FaceEditor | None:
+        generator = self.studio.generator(model)
+        directions, _ = self.studio.directions(model)
+        return FaceEditor(generator, self.studio.detector, directions) if generator.is_face else None
+
+    @property
+    def styles(self) -> torch.Tensor | None:
+        return self.look.styles if self.look else None
+
+    def face(self) -> FaceState:
+        """What is shown, as edits take it. Mistake where there is no face."""
+        return FaceState(self.styles, self.picture, self.landmarks(), self.generator)
+
+    def draw(self, styles: torch.Tensor, generator: Generator) -> np.ndarray:
         """The picture (H, W, 3) uint8 of styles (1, rows, w_dim)."""
-        return self.editor.draw(styles) if self.editor else self.generator.picture(styles)
+        return self.editor.draw(styles, generator) if self.editor else generator.picture(styles)
 
     def landmarks(self) -> np.ndarray:
         """Landmarks (68, 2) of the picture. Mistake where there is no face."""
@@ -138,7 +158,7 @@ class Session:
         return self._landmarks
 
     def show_landmarks(self, shown: bool) -> None:
-        with self._lock:
+        with self.lock:
             if shown and not self.running:
                 self.idle()
                 self.landmarks()
@@ -149,23 +169,28 @@ class Session:
 
     def choose_edit(self, name: str, strength: float = 1.0, at_once: bool = False) -> None:
         """Mark an edit's points and region and wait for `start`, or start at once. The marks stay if it fails."""
-        with self._lock:
+        with self.lock:
             self.idle()
-            face = FaceState(self.styles, self.picture, self.landmarks())
+            face = self.face()
             if name not in EDITS:
                 raise Mistake("unknown_edit", name=name, known=", ".join(EDITS))
             try:
-                run = EditRun(self.editor, face, name, strength, self._settings(self.editor.settings(name)))
+                settings = self._settings(self.editor.settings(name))
+                run = EditRun(self.editor, face, name, strength, settings)
             except EditError:
                 lowest = -MAX_STRENGTH if EDITS[name].signed else 0
                 raise Mistake("bad_strength", edit=name, lowest=lowest, most=MAX_STRENGTH) from None
             self._forget_drag()
-            self._pull = EditPull(run)
-            region = run.plan.mask(self.generator.resolution, REGION_SIDE)
-            self.marks = Marks(run.plan.handles.tolist(), run.plan.targets.tolist(), region)
+            self._mark(run)
             self.say("press_start")
             if at_once:
                 self.start()
+
+    def _mark(self, run: EditRun) -> None:
+        """Show an edit's points and region, which `start` will drag."""
+        self._pull = EditPull(run)
+        region = run.plan.mask(self.generator.resolution, REGION_SIDE)
+        self.marks = Marks(run.plan.handles.tolist(), run.plan.targets.tolist(), region)
 
     def click_shown(self, x: float, y: float) -> None:
         """`click`, in pixels of the view's image, which is larger than a small picture."""
@@ -176,37 +201,37 @@ class Session:
 
     def click(self, x: float, y: float) -> None:
         """A handle, then its target, alternating; or the last point anew, after `move_last`."""
-        with self._lock:
+        with self.lock:
             self._by_hand().place(x, y, self.generator.resolution)
             self._say_what_next()
 
     def move_last(self) -> None:
         """The next click moves the point that was put down last."""
-        with self._lock:
+        with self.lock:
             marks = self._by_hand()
             marks.move_last()
             self.say("move_last") if marks.moving else self._say_what_next()
 
     def undo_point(self) -> None:
         """Take back the last click."""
-        with self._lock:
+        with self.lock:
             self._by_hand().undo()
             self._say_what_next()
 
     def clear_points(self) -> None:
-        with self._lock:
+        with self.lock:
             self._by_hand().clear_points()
             self.say("click_handle")
 
     def set_region(self, region: np.ndarray | None) -> None:
         """What may change: (H, W), above 0 where it may; None: everything."""
-        with self._lock:
+        with self.lock:
             self._by_hand().set_region(region)
             self.say("region_set" if region is not None else "region_off")
 
     def set(self, name: str, value: float | bool | None) -> None:
         """A setting of drag.Settings for the drags to come; None: its default."""
-        with self._lock:
+        with self.lock:
             if value is None:
                 self.settings.pop(name, None)
             else:
@@ -216,19 +241,31 @@ class Session:
 
     def start(self) -> None:
         """Drag what is marked, or go on where Stop has left it. Returns at once; see `watch`."""
-        with self._lock:
+        with self.lock:
             self.idle()
+            before = self.history.now
+            if self._pull is None and not self.marks.targets and (run := self.sliding.run(self._settings)):
+                before = self.sliding.start
+                self._mark(run)
             if self._pull is None:
-                settings = self._settings(Settings())
-                self._pull = PointPull(self.generator, self.styles, self.marks, settings, self.draw)
-                self.marks.handles = self.marks.handles[: len(self.marks.targets)]
-                if self.editor:
-                    self.editor.allow(self.marks.reach(self.generator.resolution, REGION_SIDE))
+                self._pull = self._points()
             if self._dragging is None:
-                self.history.compare(self.history.now)
+                self.history.compare(before)
                 self.step, self.animation = 0, None
-                self._dragging = Dragging(self._pull, self.picture)
+                self._dragging = Dragging(self._pull, self.picture, self.look, self.generator)
             self.work(self._drag, ("dragging", {}), ("stopped", {"step": self.step}))
+
+    def _points(self) -> PointPull:
+        """The drag of points by hand. Mistake where there are none."""
+        generator = self.generator
+        if self.look.before is not None:  # drawn within regions: points may change the rest, too
+            base, first = (blend_base(each, self.styles) for each in (generator, root(generator)))
+            generator = ContinuedGenerator(root(generator), base, first)
+        pull = PointPull(generator, self.styles, self.marks, self._settings(Settings()), self.draw)
+        self.marks.handles = self.marks.handles[: len(self.marks.targets)]
+        if self.editor:
+            self.editor.allow(self.marks.reach(self.generator.resolution, REGION_SIDE))
+        return pull
 
     def _drag(self) -> Said:
         """The job: in the working thread."""
@@ -245,11 +282,11 @@ class Session:
     def _end(self, dragging: Dragging) -> Said:
         """Keep what a drag has come to; what to say of it."""
         pull, animation = dragging.pull, self.files.new("webp")
-        styles, picture = dragging.end(animation, self.subject.note)
-        shot = self._shot(self.subject, pull.title, styles, picture)
+        look, picture = dragging.end(animation, self.subject.note)
+        shot = self._shot(self.subject, pull.title, look, picture)
         with self._changed:
-            self._show(styles, picture)
             self.history.add(shot)
+            self._show(look, pull.drawn_by, picture, shot)
             if self.animation:
                 self.animation.unlink(missing_ok=True)
             self.animation = animation
@@ -260,6 +297,8 @@ class Session:
                 self.marks = Marks()
             else:
                 self.marks.handles = pull.handles.tolist()  # Start goes on from them
+            if pull.ok and self.step == 0:
+                return "done_at_once", {}
             how = "done" if pull.ok else "not_done" if pull.title != "points" else "points_not_done"
             return how, {"step": self.step, "reason": pull.over, "share": pull.share}
 
@@ -283,7 +322,7 @@ class Session:
 
         said: what is said until then; if_withdrawn: what is said where it is stopped before its turn.
         """
-        with self._lock:
+        with self.lock:
             self.idle()
             self.distance = self.progress = None
             try:
@@ -303,13 +342,15 @@ class Session:
                 self._remove()
             else:
                 self.say(said[0], **said[1])
+                self.sliding.over(stopped=failed or self.stopping)
 
     def stop(self) -> None:
         """Stop after the step at work; the state stays, and `start` goes on from it."""
         self._work.stop_asked.set()  # at once: whoever holds the lock may need a while
-        with self._lock:
+        with self.lock:
             if said := self._work.stop():
                 self.say(said[0], **said[1])
+                self.sliding.over(stopped=True)
 
     def has_come(self, step: int, key: str, **values) -> None:
         """How far the job at work is: its step, and what to say of it."""
@@ -353,16 +394,16 @@ class Session:
         self._return(lambda: self.history.go_to(index))
 
     def _return(self, step) -> None:
-        with self._lock:
+        with self.lock:
             self.idle()
             shot = step()
-            self.show(shot.subject, shot.styles, files.read_png(shot.path), None)
+            self._become(shot.subject, shot.look, files.read_png(shot.path), shot)
             self.say("returned")
 
     # --- what is shown --------------------------------------------------------------------------------------
 
     def view(self) -> View:
-        with self._lock:
+        with self.lock:
             if self._closed:
                 raise Mistake("closed")
             history, last = self.history, self.marks.last
@@ -385,6 +426,8 @@ class Session:
                 gallery=tuple(shot.thumbnail for shot in history.shots),
                 at=history.place,
                 photo=self.photo.view(history.now),
+                sliders=self.sliding.available,
+                strengths=self.sliding.strengths,
             )
 
     def say(self, key: str, **values) -> None:
@@ -405,9 +448,10 @@ class Session:
     def _remove(self) -> None:
         self.files.remove()
         self.photo.close()
+        self.sliding.close()
         self.history.clear()
         self._forget_drag()
-        self.picture = self.styles = self._landmarks = self.generator = self.editor = None
+        self.picture = self.look = self._landmarks = self.generator = self.editor = None
         self.subject = Subject(self.studio.model, 0, DEFAULT_PSI)
 
     def idle(self) -> None:
@@ -442,10 +486,13 @@ class Session:
         marks = self.marks
         self.say("click_target" if marks.half else "press_start_points" if marks.targets else "click_handle")
 
-    def _show(self, styles: torch.Tensor, picture: np.ndarray) -> None:
-        self.styles, self.picture, self._landmarks = styles.detach(), picture, None
+    def _show(self, look: Look, drawn_by: Generator, picture: np.ndarray, shot: Shot | None) -> None:
+        self.look, self.generator, self.picture, self._landmarks = look, drawn_by, picture, None
+        self.sliding.shown(shot)
 
-    def _shot(self, subject: Subject, title: str, styles: torch.Tensor, picture: np.ndarray) -> Shot:
+    def _shot(
+        self, subject: Subject, title: str, look: Look, picture: np.ndarray, moved: tuple | None = None
+    ) -> Shot:
         """A result with its files."""
         how = {"model": subject.model, "edit": title}
         if subject.editor is None:
@@ -454,8 +501,8 @@ class Session:
         path = files.write_png(self.files.new("png"), picture, how, note)
         thumbnail = path.with_suffix(".thumb.jpg")
         files.write_jpeg(thumbnail, picture, files.THUMBNAIL_SIDE, note)
-        whole = self.photo.draw_whole(subject, styles, note) if subject.editor else None
-        return Shot(subject, title, path, thumbnail, styles.detach(), whole)
+        whole = self.photo.draw_whole(subject.editor, look, note) if subject.editor else None
+        return Shot(subject, title, path, thumbnail, look, whole, moved)
 
     def _draw(self) -> None:
         """Draw the view anew and wake those who watch."""

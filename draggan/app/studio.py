@@ -19,7 +19,14 @@ import torch
 from draggan.app.session import Session
 from draggan.app.texts import Mistake
 from draggan.app.turns import Turns
-from draggan.generators import DEFAULT_MODEL, Generator, ModelError, load_generator
+from draggan.generators import (
+    DEFAULT_MODEL,
+    Directions,
+    Generator,
+    ModelError,
+    load_directions,
+    load_generator,
+)
 from draggan.landmarks import Face, LandmarkDetector, landmark_detector
 from draggan.perceptual import Perceptual
 
@@ -82,6 +89,7 @@ class Studio:
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._generators: OrderedDict[str, Generator] = OrderedDict()
+        self._directions: dict[str, tuple[Directions | None, str | None]] = {}
         self._perceptual: Perceptual | None = None
         self._starts: OrderedDict[tuple, tuple] = OrderedDict()
         self._ended = threading.Event()
@@ -101,6 +109,17 @@ class Studio:
                     self._generators.popitem(last=False)
             self._generators.move_to_end(name)
             return self._generators[name]
+
+    def directions(self, name: str) -> tuple[Directions | None, str | None]:
+        """The learned directions of that model, and what is wrong where they cannot be used."""
+        generator = self.generator(name)
+        with self._loading:
+            if name not in self._directions:
+                try:
+                    self._directions[name] = load_directions(generator), None
+                except ModelError as error:
+                    self._directions[name] = None, str(error)
+            return self._directions[name]
 
     def start_of(self, model: str, seed: int, psi: float) -> tuple[torch.Tensor, np.ndarray]:
         """Styles and picture of a seed; the last few are remembered, as everybody begins with the same."""

@@ -38,3 +38,5 @@ class View:
     gallery: tuple[Path, ...]  # thumbnails
     at: int  # index into the gallery of what is shown; -1: it is not there
     photo: PhotoView
+    sliders: tuple[str, ...]  # the edits that have one here
+    strengths: dict[str, float]  # how they stand; what is not named is at 0

@@ -10,13 +10,14 @@ from safetensors import SafetensorError
 from . import mobile_stylegan, weights
 from .base import DEFAULT_PSI, Generator, ModelError
 from .directions import Direction, Directions, directions_file, read_directions, save_directions
-from .region import RegionGenerator
+from .region import ContinuedGenerator, RegionGenerator
 from .stylegan2 import fast_dtype
 
 __all__ = [
     "CHECKPOINTS",
     "DEFAULT_MODEL",
     "DEFAULT_PSI",
+    "ContinuedGenerator",
     "Direction",
     "Directions",
     "Generator",

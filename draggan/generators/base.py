@@ -35,6 +35,12 @@ class Partial:
             self.resolution, *(None if a is None else torch.lerp(a, b, mask.to(a.dtype)) for a, b in both)
         )
 
+    def moved(self, start: "Partial", end: "Partial") -> "Partial":
+        """This with what lies between two others added."""
+        ours, first, last = ((each.features, each.colours) for each in (self, start, end))
+        parts = zip(ours, first, last, strict=True)
+        return Partial(self.resolution, *(None if a is None else a + (c - b) for a, b, c in parts))
+
 
 class Generator(nn.Module):
     """A style-based generator: z → w → styles → image.

@@ -63,6 +63,23 @@ class RegionGenerator(Generator):
         return self.base.blend(self.generator.partial(styles, self.base.resolution, start), self.mask)
 
 
+class ContinuedGenerator(RegionGenerator):
+    """Goes on from a picture that was made within regions, and may change all of it.
+
+    Its features are those of that picture, `base`, and what the styles have changed since `start`, which is the
+    plain generator's synthesis of the same styles. So it draws at first exactly the picture as it was.
+    """
+
+    def __init__(self, generator: Generator, base: Partial, start: Partial):
+        super().__init__(generator, base, torch.ones_like(base.features[:1, :1]))
+        self.start = start
+
+    def _blended(self, styles: Tensor, start: Partial | None) -> Partial:
+        if start is not None and start.resolution >= self.base.resolution:
+            return start
+        return self.base.moved(self.start, self.generator.partial(styles, self.base.resolution, start))
+
+
 def root(generator: Generator) -> Generator:
     """The generator below any regions."""
     return generator.generator if isinstance(generator, RegionGenerator) else generator
