@@ -311,10 +311,10 @@ class Session:
             if said := self._work.stop():
                 self.say(said[0], **said[1])
 
-    def has_come(self, step: int, key: str, **values) -> None:
+    def has_come(self, step: int, said: Said) -> None:
         """How far the job at work is: its step, and what to say of it."""
         with self._changed:
-            self.step, self.progress = step, (key, values)
+            self.step, self.progress = step, said
             self._tell()
 
     def preview(self, picture: np.ndarray) -> None:
