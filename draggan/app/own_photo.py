@@ -110,9 +110,8 @@ class OwnPhoto:
         session, began = self.session, time.perf_counter()
         for progress in inversion:
             left = (time.perf_counter() - began) / progress.step * (progress.steps - progress.step)
-            session.has_come(
-                progress.step, "progress_photo", step=progress.step, steps=progress.steps, left=left
-            )
+            words = {"step": progress.step, "steps": progress.steps, "left": left}
+            session.has_come(progress.step, ("progress_photo", words))
             if progress.picture is not None:
                 session.preview(progress.picture)
             if session.stopping:

@@ -352,10 +352,10 @@ class Session:
                 self.say(said[0], **said[1])
                 self.sliding.over(stopped=True)
 
-    def has_come(self, step: int, key: str, **values) -> None:
+    def has_come(self, step: int, said: Said) -> None:
         """How far the job at work is: its step, and what to say of it."""
         with self._changed:
-            self.step, self.progress = step, (key, values)
+            self.step, self.progress = step, said
             self._tell()
 
     def preview(self, picture: np.ndarray) -> None:
