@@ -36,6 +36,14 @@ I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
 # The theme's own font, from the app itself; its 600 weight as Gradio brings it has few letters.
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
+RESET_SLIDERS = """() => document.addEventListener('dblclick', event => {
+    const slider = event.target.closest('#sliders input[type=range]')
+    if (!slider) return
+    slider.value = 0
+    slider.dispatchEvent(new Event('input', {bubbles: true}))
+    slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}))
+})"""
+LAST = "always_last"
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 STYLE = Path(__file__).with_name("app") / "page.css"
 
@@ -105,6 +113,33 @@ def photo_part(parts: dict) -> None:
 
 def edits_part(parts: dict) -> None:
     """What is done with it."""
+    with gr.Tabs(elem_id="edit-tabs"):
+        with gr.Tab(I18N("one_click")):
+            one_click_part(parts)
+        with gr.Tab(I18N("sliders"), elem_id="sliders-tab"):
+            sliders_part(parts)
+    with gr.Row(elem_id="go"):
+        button(parts, "start", variant="primary", size="lg")
+        button(parts, "stop", variant="stop", size="lg", interactive=False)
+        button(parts, "undo", size="lg")
+        button(parts, "redo", size="lg")
+    with gr.Row(elem_id="points"):
+        button(parts, "undo_point", size="sm")
+        button(parts, "move_last_point", size="sm")
+        button(parts, "clear_points", size="sm")
+
+
+def sliders_part(parts: dict) -> None:
+    with gr.Row(elem_id="sliders"):
+        for name, edit in EDITS.items():
+            least = -MAX_STRENGTH if edit.signed else 0
+            parts[f"slide_{name}"] = gr.Slider(
+                least, MAX_STRENGTH, 0, step=0.05, label=I18N(name), elem_id=f"slide-{name}", min_width=180,
+            )  # fmt: skip
+    parts["about_sliders"] = gr.Markdown(elem_id="about-sliders")
+
+
+def one_click_part(parts: dict) -> None:
     with gr.Row(elem_id="edits"):
         for name in EDITS:
             parts[f"edit_{name}"] = gr.Button(I18N(name), elem_id=f"edit-{name}", min_width=90)
@@ -119,15 +154,6 @@ def edits_part(parts: dict) -> None:
             parts["landmarks"] = gr.Checkbox(
                 False, label=I18N("show_landmarks"), elem_id="landmarks", container=False
             )
-    with gr.Row(elem_id="go"):
-        button(parts, "start", variant="primary", size="lg")
-        button(parts, "stop", variant="stop", size="lg", interactive=False)
-        button(parts, "undo", size="lg")
-        button(parts, "redo", size="lg")
-    with gr.Row(elem_id="points"):
-        button(parts, "undo_point", size="sm")
-        button(parts, "move_last_point", size="sm")
-        button(parts, "clear_points", size="sm")
 
 
 def result_part(parts: dict) -> None:
@@ -183,12 +209,13 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     outputs = [parts[name] for name in SHOWN]
     private = {"api_visibility": "private", "show_progress": "hidden"}
 
-    def on(event, handler, inputs: tuple[str, ...] = (), **how) -> None:
-        event(handler, [parts[name] for name in inputs], outputs, **private, **how)
+    def on(event, handler, inputs: tuple[str, ...] = (), **how) -> gr.events.Dependency:
+        return event(handler, [parts[name] for name in inputs], outputs, **private, **how)
 
     page.unload(handlers.leave)
     on(page.load, handlers.open)
     page.load(None, None, None, js=READ_ALOUD)
+    page.load(None, None, None, js=RESET_SLIDERS)
     on(parts["picture"].select, handlers.click)
     on(parts["history"].select, handlers.return_to)
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))
@@ -204,6 +231,13 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     for name in EDITS:
         edit = handlers.drag("choose_edit", name)
         on(parts[f"edit_{name}"].click, edit, ("strength", "at_once"), concurrency_limit=16)
+        slider = parts[f"slide_{name}"]
+        for event, let_go in ((slider.input, False), (slider.release, True)):
+            # Out of the queue, and of moves that come too fast the last one; so is watching what comes of them.
+            moved = on(
+                event, handlers.slide(name, let_go), (f"slide_{name}",), queue=False, trigger_mode=LAST
+            )
+            on(moved.then, handlers.follow, trigger_mode=LAST, concurrency_limit=32)
     on(parts["start"].click, handlers.drag("start"), concurrency_limit=16)
     on(parts["stop"].click, handlers.act("stop"), queue=False)
     on(parts["landmarks"].input, handlers.act("show_landmarks"), ("landmarks",))

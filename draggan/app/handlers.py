@@ -23,6 +23,7 @@ SHOWN = (
     *("history", "start", "stop", "seed", "model", "fetch", "why_not", "x", "y"),
     *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
     *(f"edit_{name}" for name in EDITS),
+    *("about_sliders", *(f"slide_{name}" for name in EDITS)),
 )
 # Advanced settings: name → (least, most, step); defaults and meaning are those of drag.Settings.
 RANGES = {
@@ -64,7 +65,8 @@ class Handlers:
 
     # --- showing a session ----------------------------------------------------------------------------------
 
-    def shown(self, view: View, language: str) -> Values:
+    def shown(self, view: View, language: str, sliders: bool = True) -> Values:
+        """sliders: show how they stand, too; not while somebody moves them."""
         key, words = ("waiting", {"place": view.place}) if view.place else view.note
         progress, words_of_it = view.progress or (None, {})
         updates = {
@@ -75,9 +77,18 @@ class Handlers:
             "stop": gr.update(interactive=view.running),
             "bring_in": gr.update(interactive=not view.running),
         }
-        return values(updates if view.running else updates | self._at_rest(view))
+        if not view.running:
+            updates |= self._at_rest(view, language)
+            if sliders:
+                updates |= {
+                    f"slide_{name}": gr.update(
+                        value=view.strengths.get(name, 0), visible=name in view.sliders
+                    )
+                    for name in EDITS
+                }
+        return values(updates)
 
-    def _at_rest(self, view: View) -> dict:
+    def _at_rest(self, view: View, language: str) -> dict:
         """What does not change while a drag runs."""
         dragged = view.before is not None and view.before != view.result
         pair = (str(view.before), str(view.result)) if dragged else None
@@ -106,6 +117,7 @@ class Handlers:
             "whole_tab": gr.update(visible=photo.after is not None),
             "download_photo": gr.update(visible=photo.after is not None),
             "why_not": gr.update(visible=not view.is_face),
+            "about_sliders": say(view.about_sliders[0], language, **view.about_sliders[1]),
             "x": x,
             "y": y,
             **{f"edit_{name}": gr.update(interactive=view.is_face) for name in EDITS},
@@ -181,6 +193,28 @@ class Handlers:
             return str(self.session(request).photo.write())
         except (ValueError, RuntimeError) as error:
             raise gr.Error(say_error(error, language_of(request))) from None
+
+    def slide(self, name: str, let_go: bool) -> Callable[..., Values]:
+        """A slider was moved, or let go; `follow` shows what comes of it."""
+
+        def handler(request: gr.Request, strength: float | None) -> Values:
+            try:
+                session = self.session(request)
+                session.sliding.move(name, strength or 0.0)
+                if let_go:
+                    session.sliding.let_go()
+                return values({})
+            except (ValueError, RuntimeError) as error:
+                return self.mistake(error, request)
+
+        return handler
+
+    def follow(self, request: gr.Request) -> Iterator[Values]:
+        try:
+            for view in self.session(request).watch():
+                yield self.shown(view, language_of(request), sliders=False)
+        except (ValueError, RuntimeError) as error:
+            yield self.mistake(error, request)
 
     def random(self, request: gr.Request) -> Values:
         return self.act("generate", random.randrange(2**31))(request)

@@ -427,6 +427,7 @@ class Session:
                 at=history.place,
                 photo=self.photo.view(history.now),
                 sliders=self.sliding.available,
+                about_sliders=self.sliding.about(),
                 strengths=self.sliding.strengths,
             )
 

@@ -53,6 +53,17 @@ class Sliding:
         directions = self.session.editor.directions if self.session.editor else None
         return tuple(name for name in EDITS if directions is not None and name in directions)
 
+    def about(self) -> Said:
+        """How to use the sliders, or why there are none."""
+        here, model = self.available, self.session.subject.model
+        if here:
+            others = [name for name in EDITS if name not in here]
+            return ("sliders_some", {"others": others}) if others else ("sliders_how", {})
+        if self.session.editor is None:
+            return "no_face_model", {"model": model}
+        _, problem = self.session.studio.directions(model)
+        return ("sliders_broken", {"reason": problem}) if problem else ("sliders_none", {"model": model})
+
     def move(self, name: str, strength: float) -> None:
         """A slider was moved. Returns at once; see `Session.watch`."""
         session = self.session

@@ -1,7 +1,7 @@
 """What the app says, in English and Chinese. Keys are shared by the page's labels and the sessions' notes.
 
 A text's value that is itself a key is said in the same language: the name of an edit, why a drag ended. So are
-the texts of a tuple of (key, values).
+the texts of a tuple of (key, values), and a list of keys.
 """
 
 from draggan.photos import SAID as PHOTO_SAID
@@ -34,6 +34,8 @@ EN = {
     "bring_in": "Use this face",
     "whole": "Whole photo",
     "download_photo": "Download whole photo",
+    "one_click": "One click",
+    "sliders": "Sliders",
     "strength": "Strength",
     "at_once": "Start at once",
     "at_once_info": "An edit does not wait for Start",
@@ -106,6 +108,16 @@ EN = {
     "photo_early": "Stopped after {step} of {steps} steps; this is the best so far. Choose an edit, or press "
     "**Use this face** to begin again.",
     "photo_ready": "The face of your photo. Choose an edit, or click points; the change goes back into the photo.",
+    "sliding": "The face follows …",
+    "slid": "**Start** lets the drag do the rest from here. Undo brings the face before it back.",
+    "stopped_sliding": "Stopped.",
+    "sliders_how": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest.",
+    "sliders_some": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest. "
+    "Nothing was learned of {others}; their buttons work.",
+    "sliders_none": "Nothing was learned of this model yet, so the sliders are off; the buttons work. Once: "
+    "`python draggan/learn_directions.py --model {model}`",
+    "sliders_broken": "The sliders are off: {reason}",
+    "done_at_once": "Done at once, by what was learned of this edit. Undo brings the face before it back.",
     "done": "Done after {step} steps. Undo brings the face before it back.",
     "not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. Press the edit again to go "
     "further, or try a lower strength or another seed.",
@@ -134,6 +146,7 @@ EN = {
     "no_landmarks": "Landmarks cannot be looked for: {reason}",
     "nothing_to_move": "There is no point to move yet.",
     "fetching_already": "Another model is being fetched. Try again when that is done.",
+    "no_slider": "Nothing was learned of {edit} for {model}: press its button.",
     "many_points": "{most} points are enough. Undo one, or press Start.",
     "nothing_marked": "Nothing is marked yet: press an edit, or click a handle and its target.",
     "empty_region": "Nothing is painted. Paint what may change, then press the button again.",
@@ -171,6 +184,8 @@ ZH = {
     "bring_in": "使用这张脸",
     "whole": "整张照片",
     "download_photo": "下载整张照片",
+    "one_click": "一键编辑",
+    "sliders": "滑块",
     "strength": "强度",
     "at_once": "立即开始",
     "at_once_info": "按编辑后无需再按开始",
@@ -240,6 +255,16 @@ ZH = {
     "photo_not_begun": "已停止。按**使用这张脸**重新开始。",
     "photo_early": "第 {step} / {steps} 步后停止，这是目前最好的结果。请选择一个编辑，或按**使用这张脸**重新开始。",
     "photo_ready": "这是您照片中的脸。请选择一个编辑，或在图上点击；改变会放回照片。",
+    "sliding": "人脸正在跟随……",
+    "slid": "按**开始**由拖动完成其余部分。撤销可回到之前的脸。",
+    "stopped_sliding": "已停止。",
+    "sliders_how": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。",
+    "sliders_some": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。"
+    "未学到方向的编辑请按其按钮：{others}。",
+    "sliders_none": "尚未为此模型学习方向，滑块不可用；按钮可用。运行一次："
+    "`python draggan/learn_directions.py --model {model}`",
+    "sliders_broken": "滑块不可用：{reason}",
+    "done_at_once": "凭学到的方向立即完成。撤销可回到之前的脸。",
     "done": "{step} 步完成。撤销可回到之前的脸。",
     "not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。可再按一次编辑，或降低强度、换一个种子。",
     "points_not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。按**开始**从此处继续。",
@@ -265,6 +290,7 @@ ZH = {
     "no_landmarks": "无法查找关键点：{reason}",
     "nothing_to_move": "还没有点可以移动。",
     "fetching_already": "正在下载另一个模型，请稍后再试。",
+    "no_slider": "{model} 没有学到{edit}的方向：请按其按钮。",
     "many_points": "最多 {most} 个点。请撤销一个或按开始。",
     "nothing_marked": "尚未标记：请按一个编辑，或点击起点和目标。",
     "empty_region": "尚未涂抹。请涂出可以改变的部分再按此按钮。",
@@ -306,6 +332,8 @@ def say(key: str, language: str = "en", **values) -> str:
     def word(value):
         if isinstance(value, tuple):
             return "".join(f"{say(inner, language, **its)} " for inner, its in value)
+        if isinstance(value, list):
+            return ", ".join(map(word, value))
         return table.get(value, value) if isinstance(value, str) else value
 
     return table[key].format(**{name: word(value) for name, value in values.items()})

@@ -39,4 +39,5 @@ class View:
     at: int  # index into the gallery of what is shown; -1: it is not there
     photo: PhotoView
     sliders: tuple[str, ...]  # the edits that have one here
+    about_sliders: tuple[str, dict]  # how to use them, or why there are none
     strengths: dict[str, float]  # how they stand; what is not named is at 0
