@@ -130,10 +130,11 @@ class Sliding:
         self._cost = time.perf_counter() - began
         if wanted is not self._wanted or session.closed:
             return False
-        look = start.look.then(styles, drawn_by, None)
+        look = start.look.then(styles, drawn_by, None) if wanted else start.look
         title = ", ".join(f"{name} {strength:g}" for name, strength in sorted(wanted.items()))
         session.take(session.subject, look, picture, title or "sliders", moved=(weakref.ref(sliders), wanted))
-        session.history.compare(start)
+        if start.path.exists():  # not where it is long past
+            session.history.compare(start)
         return True
 
     def over(self, stopped: bool) -> None:

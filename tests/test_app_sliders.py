@@ -1,0 +1,243 @@
+"""Sliders in the app: sessions, and the page in Chromium. What sliders draw: test_instant.py."""
+
+import numpy as np
+import pytest
+from app_server import SLOW, said, wait_until
+from browser import OUTPUT
+from PIL import Image
+
+from draggan.app import sliding
+from draggan.app.pulls import EditPull
+from draggan.app.studio import Studio
+from draggan.app.texts import Mistake
+from draggan.generators import ContinuedGenerator
+
+
+@pytest.fixture(scope="module")
+def studio():
+    studio = Studio()
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def session(studio, request):
+    session = studio.session(request.node.name)
+    session.generate(5)
+    yield session
+    studio.drop(request.node.name)
+
+
+def finish(session) -> list:
+    return list(session.watch(every=0.02))
+
+
+def slide(session, **strengths) -> list:
+    for name, strength in strengths.items():
+        session.sliding.move(name, strength)
+    session.sliding.let_go()
+    return finish(session)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+def pixels_of(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
+
+
+def test_the_face_follows_and_several_add_up(session):
+    start = session.picture.copy()
+    views = slide(session, smile=0.8)
+    assert len({view.image for view in views}) >= 3  # as it was, a small picture, the whole one
+    assert views[-1].note == ("slid", {})
+    assert views[-1].strengths == {"smile": 0.8}
+    assert views[-1].before == session.history.shots[0].path
+    smiling = session.picture.copy()
+    mouth, eyes = (
+        session.landmarks()[part].mean(axis=0).astype(int) for part in (slice(48, 60), slice(36, 48))
+    )
+    near = lambda point: (slice(point[1] - 60, point[1] + 60), slice(point[0] - 120, point[0] + 120))  # noqa: E731
+    assert difference(start[near(mouth)], smiling[near(mouth)]) > 5
+    assert difference(start[near(eyes)], smiling[near(eyes)]) < 2
+    assert difference(start[:100], smiling[:100]) < 0.5  # what is outside the region stays
+    view = slide(session, slim=0.5)[-1]
+    assert view.strengths == {"smile": 0.8, "slim": 0.5}
+    assert session.history.now.title == "slim 0.5, smile 0.8"
+    assert difference(smiling, session.picture) > 0.5
+    view = slide(session, smile=0, slim=0)[-1]
+    assert view.strengths == {}
+    assert np.array_equal(session.picture, start)
+
+
+def test_undo_puts_the_sliders_back(session):
+    slide(session, smile=0.5)
+    one = session.picture.copy()
+    slide(session, smile=1.0)
+    session.undo()
+    assert session.view().strengths == {"smile": 0.5}
+    assert np.array_equal(session.picture, one)
+    slide(session, **{"close-eyes": 0.5})
+    assert session.view().strengths == {"smile": 0.5, "close-eyes": 0.5}
+    session.go_to(0)
+    assert session.view().strengths == {}
+    session.generate(6)
+    assert session.view().strengths == {}
+    slide(session, smile=0.5)
+    assert session.sliding.start is session.history.shots[-2]
+
+
+def test_fast_moves_are_one_result(session):
+    session.sliding.move("smile", 0.1)
+    for strength in np.linspace(0.15, 0.9, 16):
+        session.sliding.move("smile", float(strength))
+    session.sliding.let_go()
+    finish(session)
+    assert [shot.title for shot in session.history.shots] == ["seed", "smile 0.9"]
+
+
+def test_a_slider_that_nobody_lets_go_is_still_after_a_while(session):
+    session.sliding.move("smile", 0.4)  # as by a key
+    finish(session)
+    assert session.history.now.title == "smile 0.4"
+
+
+def test_start_drags_from_what_the_sliders_made(session):
+    slide(session, smile=0.7)
+    instant, start = session.picture.copy(), session.history.shots[0]
+    session.start()
+    pull = session._pull
+    assert isinstance(pull, EditPull)
+    assert pull.run.edits == {"smile": 0.7}
+    assert len(session.marks.targets) == len(pull.run.plan.targets)
+    assert session.marks.region is not None
+    first = pull.run.start
+    end = finish(session)[-1]
+    assert np.array_equal(first.picture, pixels_of(start.path))
+    assert end.note[0] in ("done", "done_at_once")
+    assert end.before == start.path
+    assert end.strengths == {}  # what was reached is where sliders begin anew
+    assert session.history.now.title == "smile"
+    assert difference(instant, pixels_of(start.path)) > 0.5
+
+
+def test_what_is_in_the_history_can_be_drawn_again(session):
+    slide(session, smile=0.6)
+    session.choose_edit("slim", 0.5, at_once=True)
+    finish(session)
+    slide(session, smile=0.3)
+    session.set("max_steps", 3)
+    shown = session.picture.copy()
+    session.click(512, 60)
+    session.click(512, 90)
+    session.start()
+    drawn_by = session._pull.drawn_by
+    assert isinstance(drawn_by, ContinuedGenerator)
+    assert difference(drawn_by.picture(session.styles), shown) < 0.01  # no jump at the start
+    finish(session)
+    assert difference(session.picture[:150], shown[:150]) > 0.2  # and it may change what no region held
+    root = session.editor.generator
+    assert len(session.history.shots) == 5
+    for shot in session.history.shots:
+        again = shot.look.generator(root).picture(shot.look.styles)
+        assert difference(again, pixels_of(shot.path)) < 0.01, shot.title
+
+
+def test_mistakes(session, monkeypatch):
+    for name, strength, key in (
+        ("raise-brows", 1.0, "no_slider"),
+        ("smile", 3.0, "bad_strength"),
+        ("close-eyes", -1.0, "bad_strength"),
+        ("smile", float("nan"), "bad_strength"),
+    ):
+        with pytest.raises(Mistake, match=key):
+            session.sliding.move(name, strength)
+    assert not session.running
+    monkeypatch.setattr(session.studio.detector, "detect", lambda image: [])
+    session._landmarks = None
+    session.sliding.move("smile", 0.5)
+    assert finish(session)[-1].note[0] == "no_face"
+    assert session.view().strengths == {}
+
+
+def test_stop_leaves_picture_and_sliders_as_they_were(session, monkeypatch):
+    monkeypatch.setattr(sliding, "STILL", 60.0)
+    before = session.picture.copy()
+    session.sliding.move("smile", 0.5)
+    with pytest.raises(Mistake, match="running"):
+        session.start()
+    session.stop()
+    assert finish(session)[-1].note[0] == "stopped_sliding"
+    assert session.view().strengths == {}
+    assert np.array_equal(session.picture, before)
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
+    page = visit(height=1020)
+    page.get_by_role("tab", name="Sliders").click()
+    slider = page.locator("#slide-smile input[type=range]")
+    slider.wait_for(timeout=SLOW)
+    assert not page.is_visible("#slide-raise-brows")
+    assert "Raise brows" in page.inner_text("#about-sliders")
+    session = app.only_session()
+
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    for share in (0.55, 0.6, 0.65, 0.7):
+        page.mouse.move(box["x"] + share * box["width"], middle)
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    said(page, "lets the drag do the rest")
+    wait_until(lambda: session.sliding.strengths.get("smile", 0) > 0.5)
+    said(page, "lets the drag do the rest")
+    page.wait_for_selector("#compare img", timeout=SLOW)
+    page.wait_for_timeout(500)
+    page.screenshot(path=OUTPUT / "sliders.png")
+
+    other = page.locator("#slide-close-eyes input[type=range]")
+    other.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    wait_until(lambda: abs(session.sliding.strengths.get("close-eyes", 0) - 0.3) < 1e-6)
+    number = page.locator("#slide-slim input[type=number]")
+    number.fill("0.5")
+    number.press("Tab")
+    wait_until(lambda: session.sliding.strengths.get("slim") == 0.5)
+    said(page, "lets the drag do the rest")
+    other.dblclick()
+    wait_until(lambda: "close-eyes" not in session.sliding.strengths)
+    said(page, "lets the drag do the rest")
+    assert other.input_value() == "0"
+
+    page.click("#undo")
+    said(page, "Back at")
+    wait_until(lambda: other.input_value() == "0.3")
+    page.click("#redo")
+    said(page, "Back at")
+    wait_until(lambda: other.input_value() == "0")
+    page.click("#start")
+    said(page, "Done")
+    assert session.history.now.title == "slim,smile"
+    wait_until(lambda: slider.input_value() == "0")
+
+
+def test_sliders_are_off_where_nothing_was_learned(visit, app):
+    page = visit("zh-CN", 390, 844)
+    page.click("#model input")
+    page.get_by_role("option", name="tiny-lions").click()
+    said(page, "不生成人脸")
+    page.get_by_role("tab", name="滑块").click()
+    page.wait_for_selector("#slide-smile", state="hidden", timeout=SLOW)
+    assert "不是人脸模型" in page.inner_text("#about-sliders")
+    page.click("#model input")
+    page.get_by_role("option", name="mobile-ffhq").click()
+    page.wait_for_selector("#slide-smile", timeout=SLOW)
+    page.screenshot(path=OUTPUT / "phone-sliders.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
