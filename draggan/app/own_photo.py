@@ -103,8 +103,9 @@ class OwnPhoto:
             raise as_mistake(error) from None
         inversion = face.invert(generator, preset, session.studio.perceptual())
         session.clear_points()
-        job = lambda: self._search(face, generator, inversion)  # noqa: E731
-        session.work(job, ("photo_search", {}), ("photo_not_begun", {}))
+        session.work(
+            lambda: self._search(face, generator, inversion), ("photo_search", {}), ("photo_not_begun", {})
+        )
 
     def _search(self, face: PhotoFace, generator: Generator, inversion: Inversion) -> Said:
         session, began = self.session, time.perf_counter()
