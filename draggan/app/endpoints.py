@@ -131,7 +131,7 @@ class Endpoints:
 def report_of(view: View) -> dict:
     key, words = view.note
     return {
-        "ok": key in ("ready", "ready_no_face", "photo_ready", "done"),
+        "ok": key in ("ready", "ready_no_face", "photo_ready", "done", "done_at_once"),
         "steps": view.step,
         "mean_distance_px": view.distance,
         "share": words.get("share"),
