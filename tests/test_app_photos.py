@@ -277,7 +277,7 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
     page.screenshot(path=OUTPUT / "photo-found.png")
     page.check("#at-once input")
     page.click("#edit-smile")
-    said(page, "Done after|Ended after")
+    said(page, "Done|Ended")
     page.get_by_role("tab", name="Whole photo").click()
     page.wait_for_function(
         "() => [...document.querySelectorAll('#whole img')].filter(i => i.naturalWidth == 1000).length >= 2",
@@ -330,7 +330,6 @@ def test_scripts_edit_photos(app, photo_path):
     client = Client(app.url, verbose=False)
     path, report = client.predict(handle_file(str(photo_path)), "smile", 1.0, "fast", 0, api_name="/photo")
     photo, edited = pixels_of(photo_path), pixels_of(path)
-    assert report["steps"] > 0
     assert report["share"] > 0.2
     assert report["seed"] is None
     assert edited.shape == photo.shape
