@@ -153,7 +153,7 @@ class Editing:
             else:
                 self.marks.handles = pull.handles.tolist()  # Start goes on from them
             if pull.ok and self.step == 0:
-                return "done_at_once", {}
+                return "done_at_once", {"share": pull.share}
             how = "done" if pull.ok else "not_done" if pull.title != "points" else "points_not_done"
             return how, {"step": self.step, "reason": pull.over, "share": pull.share}
 
