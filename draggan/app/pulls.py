@@ -13,7 +13,6 @@ from draggan.generators import Generator
 
 class Pull(Protocol):
     title: str  # a key of texts.py
-    expected: int  # about how many steps it will take
     over: str | None  # why it has ended
     ok: bool  # it came where it should; known once it is over
     share: float  # of the way, 0-1
@@ -29,8 +28,6 @@ class Pull(Protocol):
 
 class EditPull:
     """A one-click edit."""
-
-    expected = 24
 
     def __init__(self, run: EditRun):
         self.run, self._steps, self.title = run, iter(run), run.name
@@ -68,7 +65,6 @@ class PointPull:
 
     def __init__(self, generator: Generator, styles: Tensor, marks: Marks, settings: Settings):
         self.generator, self.settings = generator, settings
-        self.expected = settings.max_steps // 2
         self._start, self._region = styles, marks.region
         self.handles, self._targets = marks.pairs()
         self._drag: Drag | None = None  # made in the working thread
