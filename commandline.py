@@ -76,6 +76,20 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
     return options(**vars(parser.parse_args(argv)))
 
 
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7]: each once, in the order given. UserError for anything else."""
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UserError(f"--seeds {text}: {part.strip()!r} is no seed or range; write 0-7 or 1,5,10-19")
+        start, end = int(first), int(last or first)
+        if end < start or end >= 2**32:
+            raise UserError(f"--seeds {text}: {part.strip()!r} must go upward, from 0 to at most {2**32 - 1}")
+        seeds |= dict.fromkeys(range(start, end + 1))
+    return list(seeds)
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C."""
     try:

@@ -1,7 +1,8 @@
-"""Edit many faces from the command line: smile, slim, close-eyes, ... by dragging.
+"""Edit many faces from the command line: smile, slim, close-eyes, ... by learned directions and by dragging.
 
     python draggan/edit_faces.py --edit smile --seeds 0-7 --output output/smile
     python draggan/edit_faces.py --edit smile,close-eyes --seeds 3,5,10-19 --strength 0.8 --output output/both
+    python draggan/edit_faces.py --edit smile --seeds 0-7 --instant --output output/instant
     python draggan/edit_faces.py --edit smile --image photo.jpg --output output/me
     python draggan/edit_faces.py --edit slim --image photos/ --inversion best --output output/photos
     python draggan/edit_faces.py --report --output output/slim,output/smile,output/close-eyes
@@ -15,7 +16,7 @@ edits.jsonl are skipped. Exit code 0 when every face shows its edit, 1 when some
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from commandline import UserError, choose_device, option, parse, run
+from commandline import UserError, choose_device, option, parse, parse_seeds, run
 from draggan.drag import PRESETS, Settings, with_settings
 from draggan.edit_files import (
     append_record,
@@ -35,22 +36,27 @@ from draggan.edit_files import (
     write_contact_sheet,
     write_picture,
 )
-from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError
+from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError, gentlest
 from draggan.edits import EDITS, EditError, find_edit, reached
-from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI, ModelError, load_generator
-from draggan.identity import Identity, identity_distance
+from draggan.generators import (
+    DEFAULT_MODEL,
+    DEFAULT_PSI,
+    Directions,
+    ModelError,
+    load_directions,
+    load_generator,
+)
+from draggan.identity import LIMITS, Identity, identity_distance, outside_change
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, landmark_detector
 from draggan.photo_batch import PhotoSource, list_photos
 
 MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
-# What an edit may cost at its default strength: identity distance, and change outside the region.
-LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 
 
 @dataclass
 class Options:
-    edit: str = option("smile", f"one edit, or several in a row: {', '.join(EDITS)}")
+    edit: str = option("smile", f"one edit, or several together: {', '.join(EDITS)}")
     seeds: str = option("0-7", "faces to edit: 0-7 or 1,5,10-19; a seed is always the same face")
     image: str | None = option(None, "a photo, or a folder of them, instead of --seeds")
     inversion: str = option("fast", "how a photo's face is brought into the generator", tuple(INVERSIONS))
@@ -65,6 +71,11 @@ class Options:
     )
     preset: str = option("default", "settings of the drag", tuple(PRESETS))
     max_steps: int | None = option(None, "steps at most for each edit; None: what the preset says")
+    instant: bool = option(False, "learned directions alone, without the drag")
+    direction: bool | None = option(
+        None,
+        "begin with the learned direction; without: the drag alone; None: with it for seeds, not for photos",
+    )
     report: bool = option(False, "print the table of --output and do nothing else")
     device: str = option("auto", "auto, cpu, cuda or mps")
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
@@ -85,6 +96,12 @@ def main() -> None:
         raise UserError(f"--psi {options.psi:g}: the truncation is 0 to 2; 0.7 is usual")
     if options.max_steps is not None and options.max_steps < 1:
         raise UserError(f"--max-steps {options.max_steps}: at least 1")
+    if options.instant and options.direction is False:
+        raise UserError(
+            "--instant is the direction alone and --no-direction the drag alone; give one of them"
+        )
+    if options.direction is None:
+        options.direction = options.instant or not photos
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
 
@@ -95,13 +112,18 @@ def main() -> None:
         try:
             generator = load_generator(options.model, device)
             detector = landmark_detector(options.landmarks, device)
+            directions = load_directions(generator) if options.direction else None
+            if options.instant:
+                check_directions(generator.name, directions, edits)
             identity = Identity()
             if photos:
                 source = PhotoSource(
-                    photos, generator, detector, identity, options.inversion, options.face, options.inversions
+                    *(photos, generator, detector, identity, options.inversion, options.face),
+                    keep=options.inversions,
+                    directions=directions,
                 )
             else:
-                source = SeedSource(FaceEditor(generator, detector), options.psi)
+                source = SeedSource(FaceEditor(generator, detector, directions), options.psi)
         except (ModelError, NoFaceError) as error:
             raise UserError(str(error)) from None
         print(
@@ -127,20 +149,6 @@ def main() -> None:
 # --- options ----------------------------------------------------------------------------------------------
 
 
-def parse_seeds(text: str) -> list[int]:
-    """ "0-3,7" → [0, 1, 2, 3, 7]: each once, in the order given. UserError for anything else."""
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"--seeds {text}: {part.strip()!r} is no seed or range; write 0-7 or 1,5,10-19")
-        start, end = int(first), int(last or first)
-        if end < start or end >= 2**32:
-            raise UserError(f"--seeds {text}: {part.strip()!r} must go upward, from 0 to at most {2**32 - 1}")
-        seeds |= dict.fromkeys(range(start, end + 1))
-    return list(seeds)
-
-
 def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
     """ "smile,slim" and "1" or "1,0.5" → [("smile", 1.0), ("slim", 0.5)]. UserError for unknown ones."""
     edits = [name.strip() for name in names.split(",")]
@@ -152,6 +160,8 @@ def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
         numbers *= len(edits)
     if len(numbers) != len(edits):
         raise UserError(f"--strength {strengths}: give one number, or one for each of {len(edits)} edits")
+    if len(set(edits)) < len(edits):
+        raise UserError(f"--edit {names}: each edit once; --strength says how far it goes")
     try:
         for name, number in zip(edits, numbers, strict=True):
             find_edit(name, number)
@@ -160,9 +170,19 @@ def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
     return list(zip(edits, numbers, strict=True))
 
 
+def check_directions(model: str, directions: Directions | None, edits: list[tuple[str, float]]) -> None:
+    """UserError where a model has no direction for one of the edits."""
+    missing = [name for name, _ in edits if directions is None or name not in directions]
+    if missing:
+        raise UserError(
+            f"--instant: {model} has no direction for {', '.join(missing)}; leave --instant away, or learn it: "
+            f"python draggan/learn_directions.py --model {model} --edits {','.join(missing)}"
+        )
+
+
 def settings_of(options: Options) -> dict:
     """The options that decide what a folder holds."""
-    names = ["edit", "strength", "model", "psi", "landmarks", "preset", "max_steps"]
+    names = ["edit", "strength", "model", "psi", "landmarks", "preset", "max_steps", "instant", "direction"]
     names += ["inversion", "face"] if options.image else []
     kept = {name: getattr(options, name) for name in names}
     return kept | {"photos": True} if options.image else kept
@@ -203,7 +223,7 @@ def edit_face(
         "reason": "",
         "steps": 0,
     }
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
 
     def say(text: str) -> None:
         bar.set_postfix_str(text, refresh=False)
@@ -211,18 +231,26 @@ def edit_face(
 
     try:
         editor, before = source.open(key, record, say)
-        after, reasons, free = before, [], np.zeros(before.picture.shape[:2], np.float32)
-        for name, strength in edits:
-            edit_run = EditRun(editor, after, name, strength, edit_settings(editor, name, options))
+        after, results, free = before, {}, np.zeros(before.picture.shape[:2], np.float32)
+        for group in groups(editor, edits):
+            settings = edit_settings(editor, group, options)
+            edit_run = EditRun(editor, after, group, settings=settings, instant=options.instant)
             for progress in edit_run:
-                say(f"{name} step {progress.step.number}, {progress.step.distances.mean():.1f} px")
+                if progress.step.number == 0:  # the directions' own word, before the drag
+                    met = [shows(n, s, edit_run.result.ok, before, progress.face) for n, s in group.items()]
+                    record["instant_ok"] = record.get("instant_ok", True) and all(met)
+                say(f"{','.join(group)} step {progress.step.number}, {progress.step.distances.mean():.1f} px")
             result, after = edit_run.result, edit_run.result.face
             free = np.maximum(free, edit_run.plan.mask(len(free), len(free)))
+            results |= dict.fromkeys(group, result)
             record["steps"] += result.steps
             record["mean_distance_px"] = result.mean_distance
             record["landmark_distance_px"] = result.landmark_distance
-            if not shows(name, strength, result.ok, before, after):
-                reasons.append(f"{name}: {result.reason}")
+        reasons = [
+            f"{name}: {results[name].reason}"
+            for name, strength in edits
+            if not shows(name, strength, results[name].ok, before, after)
+        ]
         record["identity_distance"] = identity_distance(
             identity.describe(before.picture, before.points), identity.describe(after.picture, after.points)
         )
@@ -232,6 +260,7 @@ def edit_face(
                 record[f"{name}_{state}"] = value
         record["ok"], record["reason"] = not reasons, "; ".join(reasons)
         record["seconds"] = time.perf_counter() - began
+        record["cpu_seconds"] = time.process_time() - busy
         source.write(editor, before, picture_path(output, record, "before"), None)
         source.write(editor, after, picture_path(output, record, "after"), record)
     except (ValueError, RuntimeError) as error:  # no face, out of memory, ...: this face's bad luck alone
@@ -240,10 +269,17 @@ def edit_face(
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items()}
 
 
-def edit_settings(editor: FaceEditor, name: str, options: Options) -> Settings:
-    """Settings of the drag for an edit; a preset other than the default is taken as it is."""
+def groups(editor: FaceEditor, edits: list[tuple[str, float]]) -> list[dict[str, float]]:
+    """What is done at once, one after the other: all edits where each has a direction, else one by one."""
+    if editor.directions is not None and all(name in editor.directions for name, _ in edits):
+        return [dict(edits)]
+    return [{name: strength} for name, strength in edits]
+
+
+def edit_settings(editor: FaceEditor, names: Iterable[str], options: Options) -> Settings:
+    """Settings of the drag for edits; a preset other than the default is taken as it is."""
     preset = options.preset
-    settings = editor.settings(name) if preset == "default" else PRESETS[preset]
+    settings = gentlest(map(editor.settings, names)) if preset == "default" else PRESETS[preset]
     return with_settings(settings, max_steps=options.max_steps)
 
 
@@ -251,15 +287,6 @@ def shows(name: str, strength: float, arrived: bool, before: FaceState, after: F
     """Whether the face shows an edit: by its rule at the default strength, else by the landmarks' way."""
     by_rule = reached(name, before.measures, after.measures) if strength == 1 else None
     return arrived if by_rule is None else by_rule
-
-
-def outside_change(before: np.ndarray, after: np.ndarray, free: np.ndarray) -> float:
-    """Mean absolute change on [0, 1] of two (H, W, 3) uint8 pictures where the mask `free` (H, W) is 0."""
-    fixed = free == 0
-    if not fixed.any():
-        return 0.0
-    change = np.abs(before[fixed].astype(np.float32) - after[fixed].astype(np.float32))
-    return float(change.mean() / 255)
 
 
 # --- report -----------------------------------------------------------------------------------------------
@@ -303,8 +330,12 @@ def summary(records: list[dict]) -> dict[str, str]:
         "outside change": median("outside_change", good),
         "... limit ": f"{limits[1]:g}",
         "seconds": median("seconds", records),
+        "CPU seconds": median("cpu_seconds", records),  # of all cores; tells more where the machine is shared
         "steps": median("steps", records),
     }
+    if any("instant_ok" in record for record in records):
+        instant = [record for record in records if record.get("instant_ok")]
+        rows["success by direction alone"] = f"{len(instant)} ({len(instant) / len(records):.0%})"
     for name in MEASURES:
         rows[name] = f"{median(f'{name}_before', good)} -> {median(f'{name}_after', good)}"
     return rows

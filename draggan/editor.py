@@ -13,15 +13,17 @@ look alike. So every few steps the face is drawn, its landmarks are found again,
 edit is done, where the handles are by now, and which state is the result.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
 
 from draggan.drag import Drag, Settings, Step
-from draggan.edits import EDITS, Plan, find_edit, measures, plan_edit
-from draggan.generators import Generator
+from draggan.edits import EDITS, Plan, kept, measures, plan_edits, share
+from draggan.generators import Directions, Generator
+from draggan.instant import Sliders
 from draggan.landmarks import Face, LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
@@ -29,6 +31,7 @@ FIRST_LOOK = (
     8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
 )
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
+FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
 
 
@@ -38,11 +41,16 @@ class NoFaceError(ValueError):
 
 @dataclass(frozen=True)
 class FaceState:
-    """Styles (1, num_rows, w_dim), the picture (H, W, 3) uint8 they make, and its landmarks (68, 2)."""
+    """Styles (1, num_rows, w_dim), the picture (H, W, 3) uint8 they make, and its landmarks (68, 2).
+
+    The styles of an edit that was kept to its region make this picture by `generator` only, which holds what
+    stays outside.
+    """
 
     styles: Tensor
     picture: np.ndarray
     points: np.ndarray
+    generator: Generator | None = field(default=None, repr=False)  # that draws it; None: the editor's
 
     @property
     def measures(self) -> dict[str, float]:
@@ -72,18 +80,23 @@ class Result:
 
 
 class FaceEditor:
-    """A generator and a detector that belong together for a while."""
+    """A generator, a detector and, where learned, directions that belong together for a while."""
 
-    def __init__(self, generator: Generator, detector: LandmarkDetector):
+    def __init__(
+        self, generator: Generator, detector: LandmarkDetector, directions: Directions | None = None
+    ):
         if not generator.is_face:
             raise NoFaceError(
                 f"one-click edits need a face model, and {generator.name} is none; points by hand work"
             )
-        self.generator, self.detector = generator, detector
+        self.generator, self.detector, self.directions = generator, detector, directions
 
-    def draw(self, styles: Tensor) -> np.ndarray:
-        """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown."""
-        return self.generator.picture(styles)
+    def draw(self, styles: Tensor, generator: Generator | None = None) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of styles (1, num_rows, w_dim), as it is looked at and shown.
+
+        `generator`: what draws it, for a face whose edits were kept to a region.
+        """
+        return (generator or self.generator).picture(styles)
 
     def settings(self, name: str) -> Settings:
         """What suits an edit."""
@@ -96,46 +109,107 @@ class FaceEditor:
         """The faces in a drawn picture."""
         return self.detector.detect(picture)
 
-    def look(self, styles: Tensor) -> FaceState:
-        """Draw the face and find its landmarks; NoFaceError if there is none."""
-        picture = self.draw(styles)
+    def look(self, styles: Tensor, generator: Generator | None = None) -> FaceState:
+        """Draw the face and find its landmarks; NoFaceError if there is none. `generator` as in `draw`."""
+        picture = self.draw(styles, generator)
         faces = self.find(picture)
         if not faces:
             raise NoFaceError(f"no face found in the picture (by {self.detector.name})")
-        return FaceState(styles, picture, faces[0].points)
+        return FaceState(styles, picture, faces[0].points, generator or self.generator)
 
 
 @dataclass
 class EditRun:
-    """One edit of one face; iterate to drag, leave at any time, then read `result`."""
+    """Edits of one face; iterate to make them, leave at any time, then read `result`.
+
+    Directions that the editor has for them come first, as step 0, and the drag does the rest from there,
+    inside the edits' region. Where it has none, they do not help, or the drag gets no further from there (and
+    there is one edit), the drag does it all from the start; its steps then count from 1 again.
+    """
 
     editor: FaceEditor
     start: FaceState
-    name: str
-    strength: float = 1.0
-    settings: Settings | None = None  # None: what suits the edit
+    edits: str | Mapping[str, float]  # one by name, or several at once: {name: strength}
+    strength: float = 1.0  # of one given by name
+    settings: Settings | None = None  # None: what suits the edits
+    goal: float | None = None  # share of the way at which they are done; None: what suits each
+    instant: bool = False  # the directions alone, without the drag
+    sliders: Sliders | None = (
+        None  # of this face, if there are some already: what they know is not tried again
+    )
     plan: Plan = field(init=False)
     result: Result = field(init=False)
     drag: Drag | None = field(
         init=False, default=None
-    )  # at work from the first step on; its styles are now's
+    )  # at work from its first step on; its styles are now's
 
     def __post_init__(self):
-        find_edit(self.name, self.strength)
-        self.plan = plan_edit(self.name, self.start.points, self.strength)
-        size = self.editor.generator.resolution
-        inside = np.clip(self.plan.targets, 0, size - 1), np.clip(self.plan.handles, 0, size - 1)
-        self.plan = replace(self.plan, targets=inside[0], handles=inside[1])
-        self.settings = self.settings or self.editor.settings(self.name)
-        self.result = self._result(self.start, False, "not started", 0, np.nan)
+        named = isinstance(self.edits, str)
+        self.edits = {self.edits: self.strength} if named else dict(sorted(self.edits.items()))
+        self.plan = self._inside(plan_edits(self.edits, self.start.points))
+        self._plans = {
+            name: self._inside(plan_edits({name: s}, self.start.points)) for name, s in self.edits.items()
+        }
+        self.settings = self.settings or gentlest(map(self.editor.settings, self.edits))
+        self.generator = self.start.generator or self.editor.generator
+        distance = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
+        self.result = self._result(self.start, False, "not started", 0, distance)
+
+    @property
+    def name(self) -> str:
+        """The edits by name, with commas."""
+        return ",".join(self.edits)
 
     def __iter__(self) -> Iterator[Progress]:
-        generator, plan = self.editor.generator, self.plan
+        at = self.start
+        began = time.perf_counter()
+        self.editor.allow(self.plan.mask(self.generator.resolution, 256))
+        instant = self._instant()
+        if instant is not None:
+            at = instant
+            done = self._margin(at.points) >= 0
+            distances = np.linalg.norm(at.points[list(self.plan.indices)] - self.plan.targets, axis=1)
+            self.result = self._result(at, done, "by direction", 0, distances.mean())
+            step = Step(0, at.points[list(self.plan.indices)], distances, 0.0, time.perf_counter() - began)
+            yield Progress(step, at, self.share(at.points))
+            if done and not any(EDITS[name].finish_steps for name in self.edits):
+                self._end("the landmarks have arrived")
+                return
+        if self.instant:
+            self._end("by direction alone" if instant is not None else "no direction for this")
+            return
+        yield from self._drag(at, instant is not None)
+        if instant is not None and not self.result.ok and len(self.edits) == 1:
+            # A direction can lead where no drag goes on from: begin again without it, as if there were none.
+            found, self.generator = self.result, self.start.generator or self.editor.generator
+            yield from self._drag(self.start, False)
+            if not self.result.ok and found.share > self.result.share:
+                self.result = found
+
+    def _instant(self) -> FaceState | None:
+        """The face by directions alone; None where they are missing or do not help."""
+        if self.editor.directions is None:
+            return None
+        self.sliders = self.sliders or Sliders(self.editor, self.start)
+        if not self.sliders.helps(self.edits):
+            return None
+        try:
+            face = self.sliders.look(self.edits)
+        except ValueError:  # no face, or no longer one
+            return None
+        self.generator = face.generator
+        return face
+
+    def _drag(self, at: FaceState, from_direction: bool) -> Iterator[Progress]:
+        generator, plan = self.generator, self.plan
         mask = plan.mask(generator.resolution, 256)
-        self.editor.allow(mask)
-        drag = Drag(generator, self.start.styles, plan.handles, plan.targets, mask, self.settings)
+        handles = np.clip(at.points[list(plan.indices)], 0, generator.resolution - 1)
+        drag = Drag(generator, at.styles, handles, plan.targets, mask, self.settings)
         self.drag = drag
-        edit, best, looks_without_gain = EDITS[self.name], -np.inf, 0
+        least = "finish_steps" if from_direction else "least_steps"
+        least_steps = max(getattr(EDITS[name], least) for name in self.edits)
+        patience = FINISH_PATIENCE if from_direction else LOOKS_PATIENCE
+        best, looks_without_gain = self._margin(at.points) if from_direction else -np.inf, 0
         while True:
             step = drag.step()
             over = drag.stopped or ("step limit" if step.number >= self.settings.max_steps else None)
@@ -143,23 +217,23 @@ class EditRun:
                 yield Progress(step)
                 continue
             try:
-                face = self.editor.look(drag.styles)
+                face = self.editor.look(drag.styles, generator)
             except ValueError:  # no face, or no longer one
                 self._end("the face was lost")
                 yield Progress(step)
                 return
-            share = self.share(face.points)
-            looks_without_gain = 0 if share > best + GAIN else looks_without_gain + 1
-            done = share >= edit.goal and step.number >= edit.least_steps
-            if share > best + GAIN or done:  # of two states as good, the one that changed less
-                best = share
+            margin = self._margin(face.points)
+            looks_without_gain = 0 if margin > best + GAIN else looks_without_gain + 1
+            done = margin >= 0 and step.number >= least_steps
+            if margin > best + GAIN or done:  # of two states as good, the one that changed less
+                best = margin
                 self.result = self._result(face, done, "stopped", step.number, step.distances.mean())
-            yield Progress(step, face, share)
+            yield Progress(step, face, self.share(face.points))
             if done:
                 self._end("the landmarks have arrived")
             elif over in ("step limit", "numbers ran away"):
                 self._end(over)
-            elif looks_without_gain >= LOOKS_PATIENCE:
+            elif looks_without_gain >= patience:
                 self._end("no progress")
             else:
                 if over or step.number > FIRST_LOOK:  # the landmarks' word for where the handles are by now
@@ -168,28 +242,43 @@ class EditRun:
                 continue
             return
 
+    def _inside(self, plan: Plan) -> Plan:
+        size = self.editor.generator.resolution
+        return replace(
+            plan, targets=np.clip(plan.targets, 0, size - 1), handles=np.clip(plan.handles, 0, size - 1)
+        )
+
     def _end(self, reason: str) -> None:
         self.result = replace(self.result, reason=f"{reason}, {self.result.share:.0%} of the way")
 
-    def share(self, points: np.ndarray) -> float:
-        """Share of the way to the targets that these landmarks (68, 2) show: 0 at the start, 1 on target.
+    def _shares(self, points: np.ndarray) -> dict[str, float]:
+        return {name: share(name, plan, self.start.points, points) for name, plan in self._plans.items()}
 
-        The least over what the edit is to change (its `shows`), or else over its moving points on average.
-        """
-        wanted = self.start.points.copy()
-        wanted[list(self.plan.indices)] = self.plan.targets
-        shows = EDITS[self.name].shows
-        if shows:
-            start, now, end = self.start.measures, measures(points), measures(wanted)
-            return min(
-                (now[m] - start[m]) / (end[m] - start[m]) if end[m] != start[m] else 1.0 for m in shows
-            )
-        way, moved = wanted - self.start.points, points - self.start.points
-        length = float(np.sum(way**2))
-        return float(np.sum(moved * way)) / length if length > 0 else 1.0
+    def share(self, points: np.ndarray) -> float:
+        """Share of the way that these landmarks (68, 2) show: of several edits that of the least advanced one."""
+        return min(self._shares(points).values())
+
+    def _margin(self, points: np.ndarray) -> float:
+        """How far the landmarks are beyond the goal, and from what must not change; below 0 one is not met."""
+        beyond = min(
+            found - (EDITS[name].goal if self.goal is None else self.goal)
+            for name, found in self._shares(points).items()
+        )
+        return min(beyond, *(kept(name, self.start.points, points) for name in self.edits))
 
     def _result(self, face: FaceState, ok: bool, reason: str, steps: int, mean_distance: float) -> Result:
         away = np.linalg.norm(face.points[list(self.plan.indices)] - self.plan.targets, axis=1)
         return Result(
             face, ok, reason, steps, self.share(face.points), float(mean_distance), float(away.mean())
         )
+
+
+def gentlest(settings: Iterable[Settings]) -> Settings:
+    """Settings of the drag for several edits at once, from those of each."""
+    settings = list(settings)
+    return replace(
+        settings[0],
+        lr=min(each.lr for each in settings),
+        mask_weight=max(each.mask_weight for each in settings),
+        max_steps=max(each.max_steps for each in settings),
+    )

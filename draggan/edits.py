@@ -52,6 +52,7 @@ class Ellipse:
     centre: np.ndarray
     half_axes: tuple[float, float]
     direction: np.ndarray
+    feather: float = 0.3  # share of the half axes over which a soft mask fades, from the edge inward
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,12 @@ class Plan:
     region: tuple[Ellipse, ...]
     indices: tuple[int, ...]  # the landmarks that the handles are
 
-    def mask(self, size: int, resolution: int) -> np.ndarray:
-        """The region of a picture of `size` pixels as (resolution, resolution) float32: 1 free, 0 fixed."""
-        return region_mask(self.region, size, resolution)
+    def mask(self, size: int, resolution: int, soft: bool = False) -> np.ndarray:
+        """The region of a picture of `size` pixels as (resolution, resolution) float32: 1 free, 0 fixed.
+
+        A soft mask fades from 1 to 0 inside the region; outside both are 0.
+        """
+        return region_mask(self.region, size, resolution, soft)
 
 
 def frame(points: np.ndarray) -> Frame:
@@ -80,17 +84,22 @@ def frame(points: np.ndarray) -> Frame:
     return Frame(unit, across, np.array([-across[1], across[0]]))
 
 
-def region_mask(region: tuple[Ellipse, ...], size: int, resolution: int) -> np.ndarray:
-    """Union of ellipses given in pixels of a `size` picture, as (resolution, resolution) float32 in {0, 1}."""
+def region_mask(region: tuple[Ellipse, ...], size: int, resolution: int, soft: bool = False) -> np.ndarray:
+    """Union of ellipses given in pixels of a `size` picture, as (resolution, resolution) float32 in [0, 1]."""
     y, x = np.mgrid[:resolution, :resolution]
     grid = (np.stack((x, y), axis=-1) + 0.5) * (size / resolution) - 0.5
-    mask = np.zeros((resolution, resolution), bool)
+    mask = np.zeros((resolution, resolution), np.float32)
     for ellipse in region:
         offset = grid - ellipse.centre
         normal = np.array([-ellipse.direction[1], ellipse.direction[0]])
         a, b = ellipse.half_axes
-        mask |= (offset @ ellipse.direction / a) ** 2 + (offset @ normal / b) ** 2 <= 1
-    return mask.astype(np.float32)
+        radius = np.sqrt((offset @ ellipse.direction / a) ** 2 + (offset @ normal / b) ** 2)  # 1 at the edge
+        inside = (radius <= 1).astype(np.float32)
+        if soft:
+            t = np.clip((1 - radius) / ellipse.feather, 0, 1)
+            inside = (t * t * (3 - 2 * t)).astype(np.float32)  # no kink at either end
+        mask = np.maximum(mask, inside)
+    return mask
 
 
 # --- the edits: landmarks, frame, strength → {landmark: offset in pixels}; an offset of zero pins a point -----
@@ -162,11 +171,12 @@ def _raise_brows(points: np.ndarray, face: Frame, strength: float) -> dict[int, 
 
 
 def _lower_face(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
-    """Cheeks, jaw and what lies just beside them."""
-    middle = 0.5 * (points[2] + points[14])
+    """Cheeks, jaw and what lies just beside them, up to the eyes."""
+    middle = 0.5 * (points[3] + points[13])
     half_width = 0.5 * abs((points[14] - points[2]) @ face.across) + 0.22 * face.unit
     half_height = abs((points[8] - middle) @ face.down) + 0.2 * face.unit
-    return (Ellipse(middle, (half_width, half_height), face.across),)
+    # The fade lies beside the jaw, not on it: two jaws blended would be a double contour.
+    return (Ellipse(middle, (half_width, half_height), face.across, feather=0.2),)
 
 
 def _mouth(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
@@ -182,7 +192,8 @@ def _eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
     for eye in EYES:
         eye_points = points[list(eye)]
         width = float(np.linalg.norm(eye_points[3] - eye_points[0]))
-        ellipses.append(Ellipse(eye_points.mean(axis=0), (0.8 * width, 0.5 * width), face.across))
+        centre = eye_points.mean(axis=0)
+        ellipses.append(Ellipse(centre, (0.8 * width, 0.5 * width), face.across, feather=0.45))
     return tuple(ellipses)
 
 
@@ -199,6 +210,7 @@ def _brows(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
 
 SLIM = 0.15  # share of the way to the middle
 SMILE = (0.12, 0.10)  # outward and up
+KEPT = 0.05
 CLOSE, LOWER_LID = 0.95, 0.15  # share of the gap that closes, and how much of that the lower lid does
 
 
@@ -212,8 +224,11 @@ class Edit:
     region: Callable[[np.ndarray, Frame], tuple[Ellipse, ...]]
     signed: bool  # a negative strength means the opposite
     shows: tuple[str, ...] = ()  # the measures that tell how far it has come; none: the points themselves
+    keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
-    least_steps: int = 0  # it does not count as done before
+    aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
+    least_steps: int = 0  # of a drag; it does not count as done before
+    finish_steps: int = 0  # of a drag after a direction, likewise
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
 
 
@@ -226,10 +241,30 @@ EYES_DRAG = {"lr": 0.005, "mask_weight": 20.0}
 EDITS = {
     edit.name: edit
     for edit in (
-        Edit("slim", "Slim face", _slim, _lower_face, True, ("jaw_width",), goal=0.45, drag=SLIM_DRAG),
-        Edit("smile", "Smile", _smile, _mouth, True, ("mouth_width", "mouth_lift"), 0.5, drag=SMILE_DRAG),
+        Edit(
+            *("slim", "Slim face", _slim, _lower_face, True),
+            shows=("jaw_width",),
+            goal=0.45,
+            aim=0.5,
+            drag=SLIM_DRAG,
+        ),
+        Edit(
+            *("smile", "Smile", _smile, _mouth, True),
+            shows=("mouth_width", "mouth_lift"),
+            keeps=("lip_gap",),
+            goal=0.38,
+            aim=0.42,
+            drag=SMILE_DRAG,
+        ),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
-        Edit("close-eyes", "Close eyes", _close_eyes, _eyes, False, ("eye_opening",), 0.45, 32, EYES_DRAG),
+        Edit(
+            *("close-eyes", "Close eyes", _close_eyes, _eyes, False),
+            shows=("eye_opening",),
+            goal=0.45,
+            aim=0.6,
+            least_steps=32,
+            drag=EYES_DRAG,
+        ),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
         Edit("big-eyes", "Big eyes", _big_eyes, _eyes, True),
         Edit("open-mouth", "Open mouth", _open_mouth, _jaw_and_mouth, False, ("lip_gap",)),
@@ -263,6 +298,25 @@ def plan_edit(name: str, points: np.ndarray, strength: float = 1.0) -> Plan:
     handles = points[list(indices)]
     targets = handles + np.array([offsets[i] for i in indices])
     return Plan(handles, targets, edit.region(points, face), indices)
+
+
+def plan_edits(strengths: dict[str, float], points: np.ndarray) -> Plan:
+    """One plan for several edits at once, {name: strength}, whatever their order.
+
+    A landmark that several edits move is moved by the sum; the region is all of theirs. Raises like
+    `plan_edit`, and EditError for none at all.
+    """
+    if not strengths:
+        raise EditError(f"no edit given; known: {', '.join(EDITS)}")
+    plans = [plan_edit(name, points, strengths[name]) for name in sorted(strengths)]
+    offsets: dict[int, np.ndarray] = {}
+    for plan in plans:
+        for index, offset in zip(plan.indices, plan.targets - plan.handles, strict=True):
+            offsets[index] = offsets.get(index, 0) + offset
+    indices = tuple(sorted(offsets))
+    handles = np.asarray(points, np.float64)[list(indices)]
+    region = tuple(ellipse for plan in plans for ellipse in plan.region)
+    return Plan(handles, handles + np.array([offsets[i] for i in indices]), region, indices)
 
 
 # --- measures -------------------------------------------------------------------------------------------------
@@ -303,8 +357,32 @@ def reached(name: str, before: dict[str, float], after: dict[str, float]) -> boo
         return (
             after["mouth_width"] >= 1.10 * before["mouth_width"]
             and after["mouth_lift"] - before["mouth_lift"] >= 0.02
-            and abs(after["lip_gap"] - before["lip_gap"]) <= 0.05
+            and abs(after["lip_gap"] - before["lip_gap"]) <= KEPT
         )
     if name == "close-eyes":
         return after["eye_opening"] <= 0.60 * before["eye_opening"]
     return None
+
+
+def share(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> float:
+    """Share of an edit's way that landmarks `now` (68, 2) show: 0 at `start`, 1 on the plan's targets.
+
+    The least over what the edit is to change (its `shows`), or else over its moving points on average.
+    """
+    wanted = np.array(start, np.float64)
+    wanted[list(plan.indices)] = plan.targets
+    if EDITS[name].shows:
+        first, found, last = measures(start), measures(now), measures(wanted)
+        return min(
+            (found[m] - first[m]) / (last[m] - first[m]) if last[m] != first[m] else 1.0
+            for m in EDITS[name].shows
+        )
+    way, moved = wanted - start, now - start
+    length = float(np.sum(way**2))
+    return float(np.sum(moved * way)) / length if length > 0 else 1.0
+
+
+def kept(name: str, start: np.ndarray, now: np.ndarray) -> float:
+    """How far landmarks `now` (68, 2) are from changing what the edit is to keep too much; below 0 they do."""
+    first, found = measures(start), measures(now)
+    return min((KEPT - abs(found[m] - first[m]) for m in EDITS[name].keeps), default=np.inf)

@@ -1,10 +1,15 @@
-"""Is it still the same person? dlib's face descriptor (a ResNet on 150x150 crops) as a distance."""
+"""What an edit costs: is it still the same person, and did the rest of the picture stay?
+
+The person by dlib's face descriptor (a ResNet on 150x150 crops), as a distance.
+"""
 
 import numpy as np
 
 from draggan.landmarks import check_image, dlib_model
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
+# What an edit may cost at its default strength: identity distance, and change outside the region.
+LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
 
 
@@ -30,3 +35,12 @@ class Identity:
 def identity_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Euclidean distance of two descriptors; below SAME_PERSON they count as one person."""
     return float(np.linalg.norm(a - b))
+
+
+def outside_change(before: np.ndarray, after: np.ndarray, free: np.ndarray) -> float:
+    """Mean absolute change on [0, 1] of two (H, W, 3) uint8 pictures where the mask `free` (H, W) is 0."""
+    fixed = free == 0
+    if not fixed.any():
+        return 0.0
+    change = np.abs(before[fixed].astype(np.float32) - after[fixed].astype(np.float32))
+    return float(change.mean() / 255)

@@ -6,7 +6,7 @@ from pathlib import Path
 from commandline import UserError
 from draggan.edit_files import edit_note
 from draggan.editor import FaceState
-from draggan.generators import Generator, ModelError
+from draggan.generators import Directions, Generator, ModelError
 from draggan.identity import Identity, identity_distance
 from draggan.landmarks import LandmarkDetector
 from draggan.perceptual import Perceptual
@@ -39,11 +39,13 @@ class PhotoSource:
         preset: str,
         face: int = 0,
         keep: str | None = None,
+        directions: Directions | None = None,
     ):
         if not generator.is_face:
             raise ModelError(f"photos of faces need a face model, and {generator.name} is none")
         self.photos, self.generator, self.detector, self.identity = photos, generator, detector, identity
         self.preset, self.face, self.keep = preset, face, Path(keep) if keep else None
+        self.directions = directions
         self.perceptual = Perceptual(generator.device)
 
     def name(self, key: str) -> str:
@@ -73,7 +75,7 @@ class PhotoSource:
             inverted = inversion.result
             if kept:
                 save(kept, face, inverted)
-        editor = PhotoEditor(face, inverted, self.detector)
+        editor = PhotoEditor(face, inverted, self.detector, self.directions)
         drawn = inverted.generator.picture(inverted.styles)
         record["inversion_error"] = face.error(drawn)
         record["inversion_identity"] = identity_distance(
@@ -87,4 +89,4 @@ class PhotoSource:
         if record is None:
             photo.write(path, photo.pixels)
         else:
-            photo.write(path, editor.paste(face.styles), Edit=edit_note(record))
+            photo.write(path, editor.paste(face.styles, face.generator), Edit=edit_note(record))

@@ -6,7 +6,7 @@
     editor = PhotoEditor(face, inversion.result, detector)
     run = EditRun(editor, editor.look(editor.styles), "smile")
     for progress in run: ...
-    photo.write(Path("smile.png"), editor.paste(run.result.face.styles))
+    photo.write(Path("smile.png"), editor.paste(run.result.face.styles, run.result.face.generator))
 
 What an edit shows, and what its landmarks are found in, is the aligned photo with the change: edited minus
 reconstructed. So the photo keeps its own skin, hair and background, and a face drawn with the styles that were
@@ -38,7 +38,7 @@ from draggan.alignment import (
 from draggan.drag import Settings, with_settings
 from draggan.editor import FaceEditor
 from draggan.edits import frame
-from draggan.generators import Generator
+from draggan.generators import Directions, Generator
 from draggan.inversion import Inversion, Inverted, Preset
 from draggan.landmarks import Face, LandmarkDetector
 from draggan.perceptual import Perceptual
@@ -88,8 +88,14 @@ class PhotoFace:
 class PhotoEditor(FaceEditor):
     """A photo's face, the generator that draws it and a detector."""
 
-    def __init__(self, face: PhotoFace, inverted: Inverted, detector: LandmarkDetector):
-        super().__init__(inverted.generator, detector)
+    def __init__(
+        self,
+        face: PhotoFace,
+        inverted: Inverted,
+        detector: LandmarkDetector,
+        directions: Directions | None = None,
+    ):
+        super().__init__(inverted.generator, detector, directions)
         self.face, self.inverted = face, inverted
         self.styles = inverted.styles  # where an edit starts
         self.region = face_region(face.points, face.size)
@@ -119,26 +125,29 @@ class PhotoEditor(FaceEditor):
         self.region = face_region(self.face.points, self.face.size, also=self._also)
 
     @torch.no_grad()
-    def _image(self, styles: torch.Tensor) -> np.ndarray:
+    def _image(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
         """(size, size, 3) float32, in levels of 0 to 255."""
-        image = self.generator.image(styles)[0].float().clamp(-1, 1)
+        image = (generator or self.generator).image(styles)[0].float().clamp(-1, 1)
         return image.add(1).mul(127.5).permute(1, 2, 0).contiguous().cpu().numpy()
 
-    def change(self, styles: torch.Tensor) -> np.ndarray:
-        """What styles change in the aligned photo: (size, size, 3) float32 in levels of 0 to 255."""
-        change = without_ghosts(self._image(styles) - self._reconstructed, self._fine, self._unit)
+    def change(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
+        """What styles change in the aligned photo: (size, size, 3) float32 in levels of 0 to 255.
+
+        `generator`: what draws them, for a face whose edits were kept to a region.
+        """
+        change = without_ghosts(self._image(styles, generator) - self._reconstructed, self._fine, self._unit)
         if self.face.photo.grey:
             change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
         return change
 
-    def draw(self, styles: torch.Tensor) -> np.ndarray:
+    def draw(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
         """The aligned photo (size, size, 3) uint8 with the change that the styles (1, rows, w_dim) make."""
-        moved = self.face.aligned + self.region[..., None] * self.change(styles)
+        moved = self.face.aligned + self.region[..., None] * self.change(styles, generator)
         return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
 
-    def paste(self, styles: torch.Tensor) -> np.ndarray:
+    def paste(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
         """The whole photo (H, W, 3) uint8, sRGB, with that change; pixels outside the region as they were."""
-        return paste(self.face.photo.pixels, self.change(styles), self.region, self.face.alignment)
+        return paste(self.face.photo.pixels, self.change(styles, generator), self.region, self.face.alignment)
 
 
 # --- saved and opened again -------------------------------------------------------------------------------

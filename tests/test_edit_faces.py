@@ -57,7 +57,6 @@ def test_two_real_faces_smile(smiles):
         assert record["mouth_lift_after"] - record["mouth_lift_before"] >= 0.02
         assert 0 < record["identity_distance"] < 0.6
         assert 0 < record["outside_change"] < 0.03
-        assert record["steps"] > 3
         assert record["seconds"] > 0
         assert record["mean_distance_px"] > 0
         assert record["landmark_distance_px"] > 0
@@ -112,10 +111,10 @@ def test_a_line_that_was_cut_off_is_done_again(smiles, tmp_path):
 def test_a_failed_face_is_reported_and_stops_nothing(command, tmp_path, monkeypatch):
     look = FaceEditor.look
 
-    def no_face_in_seed_3(self, styles):
+    def no_face_in_seed_3(self, styles, generator=None):
         if np.allclose(styles, self.generator.seed_styles(3)):
             raise NoFaceError("no face found in the picture (by dlib)")
-        return look(self, styles)
+        return look(self, styles, generator)
 
     monkeypatch.setattr(FaceEditor, "look", no_face_in_seed_3)
     arguments = ("--edit", "slim,big-eyes", "--seeds", "3,0", "--max-steps", 4, "--output", tmp_path / "o")

@@ -9,16 +9,23 @@ from safetensors import SafetensorError
 
 from . import mobile_stylegan, weights
 from .base import DEFAULT_PSI, Generator, ModelError
+from .directions import Direction, Directions, directions_file, read_directions, save_directions
+from .region import RegionGenerator
 from .stylegan2 import fast_dtype
 
 __all__ = [
     "CHECKPOINTS",
     "DEFAULT_MODEL",
     "DEFAULT_PSI",
+    "Direction",
+    "Directions",
     "Generator",
     "ModelError",
+    "RegionGenerator",
+    "load_directions",
     "load_generator",
     "models",
+    "save_directions",
 ]
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -62,6 +69,12 @@ def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu"
         raise ModelError(
             f"{path} is broken ({reason}); delete it and fetch it again: python download_models.py {name}"
         ) from None
+
+
+def load_directions(generator: Generator) -> Directions | None:
+    """The learned directions of a generator; None where there are none. ModelError for a broken or foreign file."""
+    path = directions_file(generator.name, CHECKPOINTS)
+    return read_directions(path, generator) if path else None
 
 
 def keep_freed_memory() -> None:

@@ -1,9 +1,11 @@
 """What the drag, the edits, the app and the command know of a generator."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 DEFAULT_PSI = 0.7
@@ -13,14 +15,35 @@ class ModelError(ValueError):
     """A model is unknown, missing or broken; the message says which, and what to do."""
 
 
+@dataclass(frozen=True)
+class Partial:
+    """A synthesis stopped on its way, to go on from: feature map, and the colours so far where those are summed.
+
+    ``features`` (N, C, H, W); ``colours`` (N, 3, H, W) or None.
+    """
+
+    resolution: int
+    features: Tensor
+    colours: Tensor | None = None
+
+    def blend(self, other: "Partial", mask: Tensor) -> "Partial":
+        """This where the mask (1, 1, resolution, resolution) in [0, 1] is 0, the other where it is 1."""
+        missing = mask.shape[3] - self.features.shape[3]  # maps half as wide as high lie in the middle
+        mask = mask[..., missing // 2 : mask.shape[3] - missing // 2]
+        both = [(self.features, other.features), (self.colours, other.colours)]
+        return Partial(
+            self.resolution, *(None if a is None else torch.lerp(a, b, mask.to(a.dtype)) for a, b in both)
+        )
+
+
 class Generator(nn.Module):
     """A style-based generator: z → w → styles → image.
 
     ``styles`` are (N, num_rows, w_dim): one row for each layer that takes a style. In W mode all rows hold
     the same w; in W+ each has its own. Weights are frozen: gradients reach the styles only, but in a copy for tuning.
 
-    A subclass sets the attributes below and implements :meth:`map`, :meth:`features`, :meth:`image` and
-    :meth:`tunable`.
+    A subclass sets the attributes below and implements :meth:`map`, :meth:`partial`, :meth:`features`,
+    :meth:`image` and :meth:`tunable`.
     """
 
     name: str
@@ -38,16 +61,25 @@ class Generator(nn.Module):
         """Map latents z (N, z_dim), standard normal, to w (N, w_dim)."""
         raise NotImplementedError
 
-    def features(self, styles: Tensor, resolution: int | None = None) -> Tensor:
+    def features(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> Tensor:
         """Feature map (N, C, resolution, resolution); the synthesis stops there.
 
-        ``resolution`` is one of ``feature_resolutions``, by default ``feature_resolution``.
+        ``resolution`` is one of ``feature_resolutions``, by default ``feature_resolution``. ``start``: go on
+        from there, with the styles of the rows above it; its resolution is at most the one asked for.
         """
         raise NotImplementedError
 
-    def image(self, styles: Tensor) -> Tensor:
+    def partial(self, styles: Tensor, resolution: int, start: Partial | None = None) -> Partial:
+        """The synthesis stopped at one of ``feature_resolutions``, for `features` and `image` to go on from."""
+        raise NotImplementedError
+
+    def image(self, styles: Tensor, start: Partial | None = None) -> Tensor:
         """Image (N, 3, resolution, resolution), RGB in [-1, 1] (a little beyond is possible)."""
         raise NotImplementedError
+
+    def preview(self, styles: Tensor, size: int, start: Partial | None = None) -> Tensor:
+        """The image at a power of two below the resolution: drawn so small where the generator can."""
+        return F.adaptive_avg_pool2d(self.image(styles, start), size)
 
     def tunable(self) -> dict[str, nn.Parameter]:
         """The weights that may be tuned to one photo, by name: those that draw, not those that read the styles."""
@@ -93,9 +125,11 @@ class Generator(nn.Module):
         return self.styles(self.truncate(w, psi))
 
     @torch.no_grad()
-    def picture(self, styles: Tensor) -> np.ndarray:
-        """The image of styles (1, num_rows, w_dim) as (resolution, resolution, 3) uint8 RGB."""
-        image = self.image(styles)[0].float().clamp(-1, 1)
+    def picture(self, styles: Tensor, size: int | None = None) -> np.ndarray:
+        """The image of styles (1, num_rows, w_dim) as (size, size, 3) uint8 RGB; None: at the resolution."""
+        small = size is not None and size < self.resolution
+        image = self.preview(styles, size) if small else self.image(styles)
+        image = image[0].float().clamp(-1, 1)
         return image.add(1).mul(127.5).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
     @property
@@ -106,8 +140,8 @@ class Generator(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.mean_w.dtype
 
-    def _check(self, styles: Tensor, resolution: int | None = None) -> None:
-        """Raise ValueError for styles or a feature resolution that this generator does not have."""
+    def _check(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> None:
+        """Raise ValueError for styles, a feature resolution or a start that this generator does not have."""
         if styles.ndim != 3 or tuple(styles.shape[1:]) != (self.num_rows, self.w_dim):
             raise ValueError(
                 f"styles must be (N, {self.num_rows}, {self.w_dim}) for {self.name}, got {tuple(styles.shape)}"
@@ -117,3 +151,5 @@ class Generator(nn.Module):
                 f"{self.name} has feature maps at {', '.join(map(str, self.feature_resolutions))} pixels, "
                 f"not at {resolution}"
             )
+        if start is not None and start.resolution > (resolution or self.resolution):
+            raise ValueError(f"cannot go from features at {start.resolution} back to {resolution}")

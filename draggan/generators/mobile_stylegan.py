@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Generator
+from .base import Generator, Partial
 from .openvino_ir import IRError, Layer, read_ir
 
 CHANNELS = (512, 512, 512, 512, 256, 128, 64)  # of the blocks' outputs, at 8, 16, ... 512 pixels
@@ -178,19 +178,26 @@ class MobileStyleGAN(Generator):
             w = F.leaky_relu(layer(w), SLOPE) * 2**0.5
         return w
 
-    def features(self, styles: Tensor, resolution: int | None = None) -> Tensor:
-        resolution = resolution or self.feature_resolution
-        self._check(styles, resolution)
-        x = self.constant.expand(styles.shape[0], -1, -1, -1)
-        x = self.conv1(x.contiguous(memory_format=torch.channels_last), styles[:, 0])
+    def features(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> Tensor:
+        return self.partial(styles, resolution or self.feature_resolution, start).features
+
+    def partial(self, styles: Tensor, resolution: int, start: Partial | None = None) -> Partial:
+        self._check(styles, resolution, start)
+        if start is None:
+            x = self.constant.expand(styles.shape[0], -1, -1, -1)
+            x = self.conv1(x.contiguous(memory_format=torch.channels_last), styles[:, 0])
+        else:
+            x = start.features
         for i, block in enumerate(self.blocks):
+            if 4 << i < x.shape[-1]:
+                continue
             if x.shape[-1] == resolution:
                 break
             x = block(x, styles[:, 3 * i + 1 : 3 * i + 4])
-        return x
+        return Partial(resolution, x)
 
-    def image(self, styles: Tensor) -> Tensor:
-        x = self.features(styles, 512) * self.to_img_modulation(styles[:, -1])[:, :, None, None]
+    def image(self, styles: Tensor, start: Partial | None = None) -> Tensor:
+        x = self.features(styles, 512, start) * self.to_img_modulation(styles[:, -1])[:, :, None, None]
         return InverseHaar.apply(self.to_img(x))
 
     def tunable(self) -> dict[str, nn.Parameter]:

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .base import Generator
+from .base import Generator, Partial
 
 SLOPE = 0.2  # of every leaky ReLU
 GAIN = 2**0.5  # after every leaky ReLU, keeps the variance
@@ -294,27 +294,40 @@ class StyleGAN2(Generator):
             w = F.leaky_relu(layer(w), SLOPE) * GAIN
         return w
 
-    def features(self, styles: Tensor, resolution: int | None = None) -> Tensor:
+    def features(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> Tensor:
         """Feature map after the block of that resolution, float32 whatever ``feature_dtype`` is."""
         resolution = resolution or self.feature_resolution
-        self._check(styles, resolution)
-        x = self._constant(len(styles), self.feature_dtype)
-        for size, block, rows in self._steps(styles):
-            x = block(x, rows)
-            if size == resolution:
+        self._check(styles, resolution, start)
+        x = self._constant(len(styles)) if start is None else start.features
+        x = x.to(self.feature_dtype)
+        for size, block, rows, _ in self._steps(styles, start):
+            if size > resolution:
                 break
+            x = block(x, rows)
         return self._square(x.float(), 0.0)
 
-    def image(self, styles: Tensor) -> Tensor:
-        self._check(styles)
-        x = self._constant(len(styles), torch.float32)
-        image = None
-        for i, (_, block, rows) in enumerate(self._steps(styles)):
+    def partial(self, styles: Tensor, resolution: int, start: Partial | None = None) -> Partial:
+        self._check(styles, resolution, start)
+        x, colours = (self._constant(len(styles)), None) if start is None else (start.features, start.colours)
+        for size, block, rows, colour_row in self._steps(styles, start):
+            if size > resolution:
+                break
             x = block(x, rows)
             if block.to_rgb is not None:
-                rgb = block.to_rgb(x, styles[:, 2 * i + 1])
-                image = rgb if image is None else upsample(image) + rgb
-        return self._square(image, 1.0)
+                rgb = block.to_rgb(x, colour_row)
+                colours = rgb if colours is None else upsample(colours) + rgb
+        return Partial(resolution, x, colours)
+
+    def image(self, styles: Tensor, start: Partial | None = None) -> Tensor:
+        return self._square(self.partial(styles, self.resolution, start).colours, 1.0)
+
+    def preview(self, styles: Tensor, size: int, start: Partial | None = None) -> Tensor:
+        if self.config.architecture != "skip" or size not in self.feature_resolutions:
+            return super().preview(styles, size, start)
+        if start is not None and size < start.resolution:
+            return super().preview(styles, size, start)
+        # The colours summed up so far are the image at that resolution.
+        return self._square(self.partial(styles, size, start).colours, 1.0)
 
     def tunable(self) -> dict[str, nn.Parameter]:
         ends = ("conv0.weight", "conv1.weight", "conv0.bias", "conv1.bias", "to_rgb.weight", "to_rgb.bias")
@@ -325,14 +338,15 @@ class StyleGAN2(Generator):
             if isinstance(module, StyledConv):
                 module._prepared = {}
 
-    def _constant(self, n: int, dtype: torch.dtype) -> Tensor:
-        x = self.constant.to(dtype).expand(n, -1, -1, -1)
+    def _constant(self, n: int) -> Tensor:
+        x = self.constant.expand(n, -1, -1, -1)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def _steps(self, styles: Tensor):
-        """(size, block, its rows) from 4x4 upward."""
+    def _steps(self, styles: Tensor, start: Partial | None = None):
+        """(size, block, rows of its convolutions, row of its colours), from 4x4 or beyond the start upward."""
         for i, block in enumerate(self.blocks):
-            yield 4 << i, block, (styles[:, 2 * i - 1], styles[:, 2 * i])
+            if start is None or 4 << i > start.resolution:
+                yield 4 << i, block, (styles[:, 2 * i - 1], styles[:, 2 * i]), styles[:, 2 * i + 1]
 
     def _square(self, x: Tensor, value: float) -> Tensor:
         missing = x.shape[2] - x.shape[3]
