@@ -31,10 +31,10 @@ class Options(TrainOptions):
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
     gan_start: float = option(
-        0.5,
+        0.6,
         "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
     )
-    gan_ramp: float = option(0.2, "fraction of the training over which --lambda-gan then rises from 0")
+    gan_ramp: float = option(0.1, "fraction of the training over which --lambda-gan then rises from 0")
     d_every: int = option(4, "until then the discriminator learns at every so many steps of the generator")
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
