@@ -31,10 +31,11 @@ class Options(TrainOptions):
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
     gan_start: float = option(
-        0.5,
+        0.6,
         "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
     )
-    gan_ramp: float = option(0.2, "fraction of the training over which --lambda-gan then rises from 0")
+    gan_ramp: float = option(0.1, "fraction of the training over which --lambda-gan then rises from 0")
+    d_every: int = option(4, "until then the discriminator learns at every so many steps of the generator")
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
@@ -78,6 +79,8 @@ def main() -> None:
     options = parse(Options, __doc__)
     if options.lambda_gan < 0 or options.lambda_l1 < 0:
         raise UserError("--lambda-gan and --lambda-l1 must not be negative")
+    if options.d_every < 1:
+        raise UserError("--d-every must be at least 1")
     training = Training(options, "train_cgan")
     generator = training.modules["generator"]
     network = PatchDiscriminator(options.receptive_field, options.d_width, len(training.params.colours) or 3)
@@ -93,7 +96,9 @@ def main() -> None:
             fake, choice = generator(photo, with_choice=True)
             loss_l1 = training.reconstruction(fake, choice, batch)
 
-        if not options.lambda_gan:
+        lambda_gan = options.lambda_gan * risen(training.progress, options.gan_start, options.gan_ramp)
+        resting = not lambda_gan and training.steps % options.d_every  # the generator goes on alone
+        if resting or not options.lambda_gan:
             training.update("generator", options.lambda_l1 * scale * loss_l1)
             return {"l1": l1_loss(fake.detach(), batch.label)}
 
@@ -114,7 +119,6 @@ def main() -> None:
         # The generator's step. The fake is not detached: the gradient goes through the discriminator,
         # whose own weights rest, into the generator.
         loss, loss_gan = options.lambda_l1 * loss_l1, torch.zeros_like(loss_l1)
-        lambda_gan = options.lambda_gan * risen(training.progress, options.gan_start, options.gan_ramp)
         if lambda_gan:
             critic = training.bare("discriminator").requires_grad_(False)
             with training.accelerator.autocast():

@@ -14,6 +14,7 @@ import random
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -114,6 +115,7 @@ class Training:
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.rates: dict[str, list[float]] = {}
         self.epoch = self.step_count = 0
+        self.steps = 0  # of this epoch
         self.elapsed, self.progress = 0.0, 0.0  # seconds so far, fraction of the training that is done
         self.best_value, self.rows = -math.inf, []
         self.add("generator", network, optimiser)
@@ -291,7 +293,8 @@ class Training:
         while self.epoch < options.epochs and self.progress < 1:
             self.sampler.epoch = self.epoch
             sums: dict[str, Tensor] = {}
-            steps, begun = 0, time.monotonic()
+            counts: Counter[str] = Counter()  # a loss need not come with every step
+            self.steps, begun = 0, time.monotonic()
             bar = tqdm(
                 self.train_loader,
                 desc=f"epoch {self.epoch + 1}",
@@ -311,24 +314,26 @@ class Training:
                 losses = step(self._batch(batch))
                 self._average()
                 self.step_count += 1
-                steps += 1
-                sums = {name: sums.get(name, 0) + value.detach() for name, value in losses.items()}
-                if steps % 10 == 0 or self.device.type == "cpu":  # reading a value waits for a GPU
-                    means = {name: (value / steps).item() for name, value in sums.items()}
-                    self._check_finite(means, steps)
-                    speed = steps * self.batch / (time.monotonic() - begun)
+                self.steps += 1
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0) + value.detach()
+                    counts[name] += 1
+                if self.steps % 10 == 0 or self.device.type == "cpu":  # reading a value waits for a GPU
+                    means = {name: (value / counts[name]).item() for name, value in sums.items()}
+                    self._check_finite(means, self.steps)
+                    speed = self.steps * self.batch / (time.monotonic() - begun)
                     bar.set_postfix({**{k: f"{v:.4f}" for k, v in means.items()}, "images/s": f"{speed:.1f}"})
             bar.close()
             seconds = time.monotonic() - begun
-            if steps == 0:  # the time ran out between two epochs
+            if self.steps == 0:  # the time ran out between two epochs
                 if self.rows and "val_l1" not in self.rows[-1]:
                     values = self.validate(self.epoch, self.predict)
                     row = self.rows.pop() | {f"val_{name}": value for name, value in values.items()}
                     self._finish_epoch(row, values, writer)
                 break
             self.epoch += 1
-            means = {name: (value / steps).item() for name, value in sums.items()}
-            self._check_finite(means, steps)
+            means = {name: (value / counts[name]).item() for name, value in sums.items()}
+            self._check_finite(means, self.steps)
             last = self.epoch >= options.epochs or self.progress >= 1
             row: dict[str, float] = {
                 f"train_{name}": value for name, value in self._mean_over_ranks(means).items()
@@ -337,7 +342,7 @@ class Training:
             if last or self.epoch % options.val_every == 0:
                 values = self.validate(self.epoch, self.predict)
                 row |= {f"val_{name}": value for name, value in values.items()}
-            row |= {"images_per_s": steps * self.batch / seconds, "seconds": time.monotonic() - begun}
+            row |= {"images_per_s": self.steps * self.batch / seconds, "seconds": time.monotonic() - begun}
             self.elapsed = time.monotonic() - started
             self._finish_epoch(row, values, writer)
             self.accelerator.wait_for_everyone()

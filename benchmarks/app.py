@@ -34,7 +34,7 @@ from draggan.gragan_modify import launch
 ROOT = Path(__file__).resolve().parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT = 600_000  # ms
-STEPS = 20  # of the drags that are compared
+STEPS = 60  # of the drags that are compared: about as many as a long edit takes
 HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
 LOADED = (
     "() => { const i = document.querySelector('#picture img'); return i && i.complete && i.naturalWidth > 0 }"

@@ -353,6 +353,23 @@ def test_the_gan_term_rises_after_its_start():
     assert [risen(t, 0.0, 0.0) for t in (0.0, 0.1)] == [0.0, 1.0]
 
 
+def test_before_the_gan_term_the_discriminator_learns_at_some_steps(pairs, tmp_path):
+    def steps_of(start: float) -> tuple[int, int]:
+        """(steps, the discriminator's steps) of one epoch whose GAN term starts so late."""
+        run = tmp_path / f"start-{start}"
+        more = ["--epochs", 1, "--batch-size", 1, "--gan-start", start, "--gan-ramp", 0, "--d-every", 3]
+        done = command("--dataset", pairs, *SMALL, *more, "--output", run, script="train_cgan.py")
+        assert done.returncode == 0, done.stderr
+        assert math.isfinite(float(log_rows(run)[0]["train_d"]))
+        saved = torch.load(run / "checkpoints/last.pt", weights_only=True)
+        return saved["step"], int(saved["optimisers"]["discriminator"]["state"][0]["step"])
+
+    all_steps, learned = steps_of(1.0)
+    assert learned == math.ceil(all_steps / 3) < all_steps
+    all_steps, learned = steps_of(0.0)
+    assert learned == all_steps
+
+
 def test_lambda_gan_0_trains_as_l1_alone(pairs, tmp_path):
     more = ["--epochs", "2", "--clip", "0"]
     l1 = command("--dataset", pairs, *SMALL, *more, "--output", tmp_path / "l1")

@@ -29,7 +29,7 @@ class Dragging:
     ) -> None:
         """Step until it is over or stopped. `told` hears of every step; `show` gets pictures (H, W, 3) for the
         eye, so many as take a small share of the time."""
-        pull, previews = self.pull, Previews(self.pull.expected)
+        pull, previews = self.pull, Previews()
         while not stop.is_set() and (made := pull.step()) is not None:
             step, picture = made
             told(step)

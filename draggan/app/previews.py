@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PREVIEW_SHARE = 0.12  # of a drag's time that pictures for the eye may take
+# Of a drag's time that drawing may take; showing it in a browser on the same cores takes as much again.
+PREVIEW_SHARE = 0.06
 
 
 class Previews:
     """Told how long the steps take, and measuring what is drawn, it says when the next picture is due."""
 
-    def __init__(self, expected: int, share: float = PREVIEW_SHARE):
-        """expected: about how many steps the drag will take."""
-        self.expected, self.share = expected, share
+    def __init__(self, share: float = PREVIEW_SHARE):
+        self.share = share
         self.dragged = self.spent = self.cost = 0.0  # seconds; of all steps, all pictures, the last picture
         self.steps = 0
 
@@ -20,10 +20,9 @@ class Previews:
         """After a step that took so long: whether to draw now."""
         self.steps += 1
         self.dragged += seconds
-        step = self.dragged / self.steps
-        # The first picture comes early, paid for by the steps that are expected; later ones by those made.
-        paid = self.dragged if self.cost else max(self.dragged, step * self.expected)
-        return self.steps >= 2 and self.spent + (self.cost or 2 * step) <= self.share * paid
+        if not self.cost:  # the first one comes early, so that a person sees that it works
+            return self.steps >= 2
+        return self.spent + self.cost <= self.share * self.dragged
 
     @contextmanager
     def drawing(self, for_free: bool = False) -> Iterator[None]:

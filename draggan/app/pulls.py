@@ -14,7 +14,6 @@ from draggan.generators import Generator
 
 class Pull(Protocol):
     title: str  # a key of texts.py
-    expected: int  # about how many steps it will take
     over: str | None  # why it has ended
     ok: bool  # it came where it should; known once it is over
     share: float  # of the way, 0-1
@@ -34,8 +33,6 @@ class Pull(Protocol):
 
 class EditPull:
     """A one-click edit."""
-
-    expected = 24
 
     def __init__(self, run: EditRun):
         self.run, self._steps, self.title = run, iter(run), run.name
@@ -89,7 +86,6 @@ class PointPull:
         """picture_of: the picture of styles drawn by a generator, by default what that draws."""
         self.drawn_by, self.settings = generator, settings
         self._picture_of = picture_of or (lambda styles, generator: generator.picture(styles))
-        self.expected = settings.max_steps // 2
         self._start, self._region = styles, marks.region
         self.handles, self._targets = marks.pairs()
         self._drag: Drag | None = None  # made in the working thread

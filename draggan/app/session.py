@@ -220,22 +220,23 @@ class Session(Editing):
         with self._changed:
             self._draw_file(image)
 
-    def watch(self, every: float = 0.15) -> Iterator[View]:
-        """The view now and whenever it changes, until nothing runs; at most every so many seconds."""
+    def watch(self, every: float = 0.5) -> Iterator[View]:
+        """The view now, and then until nothing runs: a new picture or the end at once, numbers alone at most every
+        so many seconds, because a browser on the same cores takes its time from the drag."""
         shown = None
         while True:
             with self._changed:
                 view = self.view()
-                if (view.version, view.place) == shown and view.running:
-                    self._changed.wait(0.25)
-                    view = self.view()
             if (view.version, view.place) != shown:
                 shown = (view.version, view.place)
                 self.used = time.monotonic()
                 yield view
             if not view.running:
                 return
-            time.sleep(every)
+            with self._changed:
+                self._changed.wait_for(
+                    lambda drawn=view.image: self._image != drawn or not self.running, every
+                )
 
     # --- history --------------------------------------------------------------------------------------------
 
