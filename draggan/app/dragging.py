@@ -20,7 +20,7 @@ class Dragging:
     """It can be stopped after any step, and `run` goes on from there."""
 
     def __init__(self, pull: Pull, picture: np.ndarray, look: Look, drawn_by: Generator):
-        """picture: (H, W, 3) uint8, what it begins with; look, drawn_by: how that is drawn."""
+        """picture: (H, W, 3) uint8, what is shown; look, drawn_by: what the pull begins with, and what draws it."""
         self.pull, self._look, self._drawn_by = pull, look, drawn_by
         self.frames = [files.frame(picture)]
 

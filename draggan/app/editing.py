@@ -98,16 +98,16 @@ class Editing:
         """Drag what is marked, or go on where Stop has left it. Returns at once; see `watch`."""
         with self.lock:
             self.idle()
-            before = self.history.now
+            before, look, drawn_by = self.history.now, self.look, self.generator
             if self._pull is None and not self.marks.targets and (run := self.sliding.run(self._settings)):
-                before = self.sliding.start
+                before, look, drawn_by = self.sliding.start, self.sliding.start.look, run.start.generator
                 self._mark(run)
             if self._pull is None:
                 self._pull = self._points()
             if self._dragging is None:
                 self.history.compare(before)
                 self.step, self.animation = 0, None
-                self._dragging = Dragging(self._pull, self.picture, self.look, self.generator)
+                self._dragging = Dragging(self._pull, self.picture, look, drawn_by)
             self.work(self._drag, ("dragging", {}), ("stopped", {"step": self.step}))
 
     def _points(self) -> PointPull:

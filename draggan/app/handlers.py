@@ -182,7 +182,10 @@ class Handlers:
         """sent: as the component has it, before Gradio has looked into the file."""
         if sent is None:  # the photo was taken away again
             return values({})
-        return self.act("photo.open", sent["path"], sent.get("orig_name") or "image", True)(request)
+        shown = self.act("photo.open", sent["path"], sent.get("orig_name") or "image", True)(request)
+        if not self.session(request).photo.faces:
+            shown[SHOWN.index("faces")] = gr.update(visible=False)
+        return shown
 
     def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
         return self.act("photo.choose", event.index)(request)

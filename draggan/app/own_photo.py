@@ -55,7 +55,7 @@ class OwnPhoto:
         session.idle()
         if path is None:
             raise Mistake("no_photo")
-        self._forget_file()
+        self.close()
         self._sent = Path(path) if sent else None
         try:
             photo = open_photo(path, name)
@@ -72,10 +72,7 @@ class OwnPhoto:
                 raise PhotoError.of("bad_face", name=photo.name, reason=problem)
         except PhotoError as error:
             raise as_mistake(error) from None
-        old, self._pictures = self._pictures, pictures
-        self.photo, self.faces, self.chosen = photo, faces, 0
-        for picture in old:
-            picture.unlink(missing_ok=True)
+        self.photo, self.faces, self.chosen, self._pictures = photo, faces, 0, pictures
         self._say()
 
     def choose(self, index: int) -> None:
@@ -160,8 +157,10 @@ class OwnPhoto:
         return PhotoView(tuple(self._pictures), self.chosen, before, after)
 
     def close(self) -> None:
-        self._forget_file()
-        self.photo, self.faces = None, []
+        """Forget the photo; a face of it that was brought in stays."""
+        for path in (*self._pictures, *([self._sent] if self._sent else [])):
+            path.unlink(missing_ok=True)
+        self.photo, self.faces, self._pictures, self._sent = None, [], [], None
 
     def _needed(self) -> Photo:
         if self.photo is None:
@@ -175,11 +174,6 @@ class OwnPhoto:
         else:
             chosen, count = self.chosen + 1, len(self.faces)
             self.session.say("photo_faces", notices=notices, chosen=chosen, count=count)
-
-    def _forget_file(self) -> None:
-        if self._sent:
-            self._sent.unlink(missing_ok=True)
-            self._sent = None
 
 
 def as_mistake(error: PhotoError) -> Mistake:
