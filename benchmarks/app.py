@@ -39,6 +39,7 @@ HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
 LOADED = (
     "() => { const i = document.querySelector('#picture img'); return i && i.complete && i.naturalWidth > 0 }"
 )
+NOTED = "words => new RegExp(words).test(document.querySelector('#note').innerText)"
 ANOTHER = """old => { const i = document.querySelector('#picture img');
     return i && i.src != old && i.complete && i.naturalWidth > 0 }"""
 
@@ -57,9 +58,9 @@ def told(what: str, seconds: list[float], bound: float | None = None) -> None:
 
 
 def waits(browser, port: int, rounds: int) -> None:
-    """The app as a user starts it: page ready, points of an edit, first new frame of a drag."""
+    """The app as a user starts it: page ready, points of an edit, first new frame of a drag, and sliders."""
     command = [sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--port", str(port), "--device", "cpu"]
-    ready, points, frame = [], [], []
+    ready, points, frame, first, follows, whole = [], [], [], [], [], []
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         for line in server.stdout:
@@ -84,11 +85,25 @@ def waits(browser, port: int, rounds: int) -> None:
                 page.wait_for_function(ANOTHER, arg=page.evaluate("u => new URL(u, location).href", old))
                 waited.append(time.perf_counter() - began)
             page.click("#stop")
+            page.wait_for_function(NOTED, arg="Stopped|Done|Ended")
+            page.get_by_role("tab", name="Sliders").click()
+            page.focus("#slide-slim input[type=range]")
+            for waited in (first, follows):
+                old = page.locator("#picture img").get_attribute("src")
+                began = time.perf_counter()
+                page.keyboard.press("ArrowRight")
+                page.wait_for_function(ANOTHER, arg=page.evaluate("u => new URL(u, location).href", old))
+                waited.append(time.perf_counter() - began)
+            page.wait_for_function(NOTED, arg="lets the drag do the rest")
+            whole.append(time.perf_counter() - began)
             context.close()
         server.terminate()
     told("page ready, the first one right after 'Running on'", ready, 3)
     told("click on an edit to its points on the page", points, 1.5)
     told("Start to the first newly drawn frame on the page", frame, 2)
+    told("first touch of a slider to a small picture on the page", first)
+    told("a slider's move to a small picture on the page", follows, 0.4)
+    told("the same to the whole picture, once the slider was still for a while", whole)
 
 
 def a_step(step_of: Callable[[], int]) -> np.ndarray:
@@ -157,7 +172,7 @@ def on_the_page(studio: Studio, browser, url: str) -> tuple[np.ndarray, int]:
     page.click("#start")
     seconds = a_step(lambda: session.step)
     frames = len(session._dragging.frames)
-    page.wait_for_function("() => /Ended|Done/.test(document.querySelector('#note').innerText)")
+    page.wait_for_function(NOTED, arg="Ended|Done")
     context.close()
     while studio.live:
         time.sleep(0.05)
