@@ -2,6 +2,7 @@
 
     python compare_runs.py output/a output/b --out report.html
     python compare_runs.py output                       # every run in the folder output
+    python compare_runs.py output/a output/b --classes  # IoU by class in the terminal, too
     python compare_runs.py output/a output/b --json     # the table as JSON
 
 Training runs (train_l1.py, train_cgan.py) and folders of edited faces (draggan/edit_faces.py) may be mixed. The
@@ -31,6 +32,7 @@ class Options:
 
     folders: tuple[str, ...] = option((), "output folders, or folders that hold some")
     out: str = option("output/report.html", "the page to write")
+    classes: bool = option(False, "print the IoU of every class after the table")
     json: bool = option(False, "print JSON instead of the table")
 
 
@@ -44,7 +46,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(without_pictures(data), indent=2, allow_nan=False))
     else:
-        print(terminal_table(data))
+        print(terminal_table(data, options.classes))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
 
 
@@ -178,8 +180,8 @@ def without_pictures(data: dict[str, Any]) -> dict[str, Any]:
 # --- terminal ---------------------------------------------------------------------------------------------
 
 
-def terminal_table(data: dict[str, Any]) -> str:
-    """The tables and notes as text; * marks the best of a column."""
+def terminal_table(data: dict[str, Any], classes: bool = False) -> str:
+    """The tables and notes as text; * marks the best of a column (of a line in the one of classes)."""
     parts = []
     if "training" in data:
         rows = [["run", "status", "epochs", "best", "L1", "pixel", "class", "mIoU", "time", "images/s"]]
@@ -195,6 +197,14 @@ def terminal_table(data: dict[str, Any]) -> str:
             cells += [duration(row["seconds"]), text(row["images_per_s"], ".1f") + star(row, "images_per_s")]
             rows.append(cells)
         parts.append(align(rows))
+        if classes and data["training"]["classes"]:
+            runs_shown = data["training"]["runs"]
+            rows = [["IoU", *(row["name"] for row in runs_shown)]]
+            for name in data["training"]["classes"]:
+                marks = ["*" if name in row["best_iou"] else " " for row in runs_shown]
+                values = [text(row["iou"].get(name), ".3f") for row in runs_shown]
+                rows.append([name, *map("".join, zip(values, marks, strict=True))])
+            parts.append(align(rows, left=1))
     if "edits" in data:
         rows = [
             [
@@ -234,12 +244,12 @@ def star(row: dict[str, Any], name: str) -> str:
     return "*" if name in row["best"] else ""
 
 
-def align(rows: list[list[str]]) -> str:
-    """Columns to the left for the first two, to the right for numbers."""
+def align(rows: list[list[str]], left: int = 2) -> str:
+    """Columns to the left for the first ones, to the right for numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            f"{cell:{'<' if k < 2 else '>'}{width}}"
+            f"{cell:{'<' if k < left else '>'}{width}}"
             for k, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows

@@ -217,6 +217,12 @@ def test_table_json_and_page_of_a_mixture(tmp_path):
     assert "smile: faces 0 are not in every folder" in done.stdout
     assert out.stat().st_size > 50_000
 
+    done = compare(tmp_path / "a", tmp_path / "b", "--out", out, "--classes")
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
+    assert lines["IoU"] == ["a", "b"]
+    assert lines["sign"][1] == "-"
+    assert any(value.endswith("*") for value in lines["sky"])
+
     done = compare(tmp_path, "--out", out, "--json")  # the folder that holds them
     data = json.loads(done.stdout)
     assert [run["name"] for run in data["training"]["runs"]] == ["a", "b"]
