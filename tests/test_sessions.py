@@ -204,7 +204,7 @@ def test_a_failing_drag_is_said_and_the_next_one_runs(session, monkeypatch):
     monkeypatch.setattr(session._pull, "step", lambda: 1 / 0)
     session.start()
     assert finish(session)[-1].note[0] == "failed"
-    session.choose_edit("smile")
+    session.choose_edit("open-mouth")
     session.start()
     assert finish(session, stop_at=1)[-1].note[0] == "stopped"
 
