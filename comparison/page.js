@@ -163,7 +163,7 @@ function swatch(k) {
   return mark;
 }
 
-const TITLES = { l1: "L1", pixel_acc: "pixel accuracy", class_acc: "class accuracy", miou: "mIoU" };
+const TITLES = { d: "discriminator loss", gan: "GAN loss", l1: "L1", pixel_acc: "pixel accuracy", class_acc: "class accuracy", miou: "mIoU" };
 function title(measure) {
   const [, split, name] = measure.match(/^(val|train)_(.*)$/) ?? [];
   return split ? `${TITLES[name] ?? name}, ${split === "val" ? "validation" : "training"}` : measure.replaceAll("_per_s", "/s").replaceAll("_", " ");
