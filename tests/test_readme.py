@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from comparison_data import make_run
+from PIL import Image
 from readme import read
 from segmentation_data import SIDE, SMALL, make_pairs, picture_pair
 
