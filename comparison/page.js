@@ -17,7 +17,8 @@ const isNumber = (value) => typeof value === "number";
 const fixed = (digits) => (value) => value.toFixed(digits);
 const percent = (value) => `${Math.round(value * 100)} %`;
 function duration(seconds) {
-  const [h, m, s] = [seconds / 3600, (seconds % 3600) / 60, seconds % 60].map(Math.floor);
+  const whole = Math.round(seconds); // as the table in the terminal does
+  const [h, m, s] = [whole / 3600, (whole % 3600) / 60, whole % 60].map(Math.floor);
   const two = (n) => String(n).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
@@ -162,7 +163,7 @@ function swatch(k) {
   return mark;
 }
 
-const TITLES = { l1: "L1", pixel_acc: "pixel accuracy", class_acc: "class accuracy", miou: "mIoU" };
+const TITLES = { d: "discriminator loss", gan: "GAN loss", l1: "L1", pixel_acc: "pixel accuracy", class_acc: "class accuracy", miou: "mIoU" };
 function title(measure) {
   const [, split, name] = measure.match(/^(val|train)_(.*)$/) ?? [];
   return split ? `${TITLES[name] ?? name}, ${split === "val" ? "validation" : "training"}` : measure.replaceAll("_per_s", "/s").replaceAll("_", " ");
