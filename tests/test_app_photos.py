@@ -236,8 +236,9 @@ def test_a_file_that_was_sent_goes_with_its_photo(studio, photo_path, tmp_path):
     for path in (mine, sent):
         path.write_bytes(photo_path.read_bytes())
     session.photo.open(mine)
-    session.photo.open(sent, "sent.png", sent=True)
-    assert sent.exists()
+    for _ in range(2):  # what is sent twice comes under one name
+        session.photo.open(sent, "sent.png", sent=True)
+        assert sent.exists()
     session.photo.open(mine)
     assert not sent.exists()
     studio.drop("sent")

@@ -55,6 +55,8 @@ class OwnPhoto:
         session.idle()
         if path is None:
             raise Mistake("no_photo")
+        if self._sent == Path(path):  # the same photo once more, under the same name
+            self._sent = None
         self.close()
         self._sent = Path(path) if sent else None
         try:
