@@ -2,7 +2,7 @@
 
 handlers.py, endpoints.py   what the page's events and scripts call; the only ones that know Gradio
 studio.py                   models, landmarks and the live sessions of one device
-session.py                  one person's picture, marks and drag; marks.py, history.py: two parts of it
+session.py, editing.py      one person's picture and history; its marks and drags; marks.py, history.py: parts of them
 own_photo.py, sliding.py    one's own photo, and the sliders of instant edits: two more
 view.py                     what a page shows of it
 dragging.py                 a drag from Start to its end: pulls.py, its steps; previews.py, when it is drawn
