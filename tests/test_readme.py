@@ -61,7 +61,7 @@ TRIALS = {
     "python train_l1.py": Trial(TRAIN),
     "python train_cgan.py": Trial(TRAIN),
     "accelerate launch --num_processes": Trial(TRAIN),
-    "accelerate launch --num_machines": Trial(skip="needs two machines"),
+    "accelerate launch --multi_gpu --num_machines": Trial(skip="needs two machines"),
     "python predict.py": Trial("--device cpu"),
     "python compare_runs.py": Trial(),
     "python benchmarks/gan_ratio.py": Trial(
