@@ -182,7 +182,7 @@ def test_python(project, script):
         if process:
             wait_for_page(process)
         done = subprocess.run(
-            [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, timeout=300
+            [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, done.stderr[-3000:]
     finally:
