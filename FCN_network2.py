@@ -18,7 +18,6 @@ Three choices that matter:
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 
 import torchvision_ops  # noqa: F401  (before torchvision)
 from commandline import UserError
+from folding import fold_norms
 
 from torchvision.models import mobilenet_v2  # isort: skip
 
@@ -80,22 +80,7 @@ def folded_mobilenet(weights: Path | None) -> nn.Sequential:
                 "`python download_models.py mobilenet_v2`"
             ) from error
     features = network.features[: max(TAPS) + 1].eval()
-    _fold(features, he=weights is None)
-    return features
-
-
-def _fold(module: nn.Module, he: bool) -> None:
-    """Fold each BatchNorm2d into the Conv2d right before it, through all children, in place."""
-    names = list(module._modules)
-    for before, name in pairwise(names):
-        conv, norm = module._modules[before], module._modules[name]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            if he:
-                nn.init.kaiming_normal_(conv.weight)
-            module._modules[before] = torch.nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
-            module._modules[name] = nn.Identity()
-    for child in module.children():
-        _fold(child, he)
+    return fold_norms(features, he=weights is None)
 
 
 class Refine(nn.Module):

@@ -28,8 +28,7 @@ help:
 
 app: setup
 	$(RUN) download_models.py
-	@if [ -f draggan/gragan_modify.py ]; then set -x; $(RUN) draggan/gragan_modify.py $(ARGS); \
-	else set -x; $(RUN) draggan/edit_faces.py --edit smile --seeds 0-3 --output output/smile $(ARGS); fi
+	$(RUN) draggan/gragan_modify.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py

@@ -7,25 +7,20 @@
 """
 
 import pickle
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import torchvision_ops  # noqa: F401  must come before torchvision
 from draggan.generators import CHECKPOINTS, ModelError
+from folding import fold_norms
 
 from torchvision.models import mobilenet_v2  # isort: skip
 
 FILE = "mobilenet_v2-b0353104.pth"
-TAPS = (
-    1,
-    3,
-    6,
-    10,
-    13,
-)  # stages whose results are compared: at 1/2, 1/4, 1/8, 1/16, 1/16 of the picture's size
+# stages whose results are compared: at 1/2, 1/4, 1/8, 1/16, 1/16 of the picture's size
+TAPS = (1, 3, 6, 10, 13)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures, RGB in [0, 1]
 
 
@@ -44,7 +39,7 @@ class Perceptual:
                 f"{path} is broken ({str(error).splitlines()[0][:80]}); delete it and fetch it again: "
                 "python download_models.py mobilenet_v2"
             ) from None
-        self.stages = _fold_norms(network.features[: TAPS[-1] + 1].eval()).requires_grad_(False)
+        self.stages = fold_norms(network.features[: TAPS[-1] + 1].eval()).requires_grad_(False)
         self.stages = self.stages.to(device, memory_format=torch.channels_last)
         self.mean = torch.tensor(MEAN, device=device)[:, None, None]
         self.deviation = torch.tensor(DEVIATION, device=device)[:, None, None]
@@ -68,15 +63,3 @@ class Perceptual:
             local = F.interpolate(weight, size=x.shape[-2:], mode="area")
             total = total + ((x - y).square().sum(dim=1, keepdim=True) * local).sum() / local.sum()
         return total / len(a)
-
-
-def _fold_norms(network: nn.Module) -> nn.Module:
-    """Each batch norm of a network in eval mode folded into the convolution before it: the same results, sooner."""
-    for module in list(network.modules()):
-        names = list(module._modules)
-        for before, name in pairwise(names):
-            conv, norm = module._modules[before], module._modules[name]
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module._modules[before] = torch.nn.utils.fuse_conv_bn_eval(conv, norm)
-                module._modules[name] = nn.Identity()
-    return network
