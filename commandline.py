@@ -91,9 +91,13 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C."""
+    """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C.
+
+    141, without a word, where nobody reads the output any more, as in ``| head``.
+    """
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
         text = str(error).strip().splitlines()[-1].removeprefix("commandline.UserError: ")
@@ -102,6 +106,13 @@ def run(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+            sys.exit(141)
+        raise  # another pipe's
     sys.exit(0)
 
 
