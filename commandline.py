@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import select
 import sys
 import types
 import typing
@@ -107,13 +108,18 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-            sys.exit(141)
-        raise  # another pipe's
+        if not _reader_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        sys.exit(141)
     sys.exit(0)
+
+
+def _reader_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    state = select.poll()
+    state.register(sys.stdout, 0)  # errors are always told
+    return any(event & select.POLLERR for _, event in state.poll(0))
 
 
 def choose_device(name: str) -> "torch.device":
