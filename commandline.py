@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import select
 import sys
 import types
 import typing
@@ -91,9 +92,13 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C."""
+    """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C.
+
+    141, without a word, where nobody reads the output any more, as in ``| head``.
+    """
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
         text = str(error).strip().splitlines()[-1].removeprefix("commandline.UserError: ")
@@ -102,7 +107,19 @@ def run(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        if not _reader_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        sys.exit(141)
     sys.exit(0)
+
+
+def _reader_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    state = select.poll()
+    state.register(sys.stdout, 0)  # errors are always told
+    return any(event & select.POLLERR for _, event in state.poll(0))
 
 
 def choose_device(name: str) -> "torch.device":

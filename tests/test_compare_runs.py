@@ -4,13 +4,15 @@ import base64
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from comparison_data import COLOURS, make_edits, make_grid, make_run
 from PIL import Image
-from segmentation_data import SMALL, command, error_of, make_pairs
+from segmentation_data import ROOT, SMALL, command, error_of, make_pairs
 
 import compare_runs
 from comparison import pictures
@@ -267,6 +269,17 @@ def test_mistakes_end_with_one_line_and_leave_nothing(tmp_path, arguments, text)
     out = () if "--out" in arguments else ("--out", tmp_path / "report.html")
     assert text in error_of(compare(*paths, *out))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    make_run(tmp_path / "a")
+    program = [sys.executable, ROOT / "compare_runs.py", tmp_path / "a", "--out", tmp_path / "report.html"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writer)
+    assert done.returncode == 141
+    assert "Error" not in done.stderr
 
 
 def test_runs_that_have_only_begun(tmp_path):
