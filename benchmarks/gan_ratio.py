@@ -190,11 +190,12 @@ def main() -> None:
         ]
     found = json.loads((folders[ratios[0]] / "config.json").read_text())["found"]
     budget = f"{options.max_minutes} minutes" if options.max_minutes else f"{options.epochs} epochs"
+    precision = "fp32" if found["precision"] == "no" else found["precision"]
     text = (
         f"{Path(options.dataset).name}, {found['train_pairs']} training and {found['val_pairs']} validation "
         f"pairs, {options.image_size} x {options.image_size}, batch {options.batch_size}, {budget} a run, "
         f"{options.gan_loss} loss, patch {options.receptive_field}, seed {options.seed}; "
-        f"{machine(found['device'])}, {found['precision']} precision\n\n{tables(rows, steps)}\n"
+        f"{machine(found['device'])}, {precision}\n\n{tables(rows, steps)}\n"
     )
     print(text)
     write_atomically(output / "table.md", lambda path: path.write_text(text))
