@@ -30,7 +30,7 @@ def choose_model(page, name: str) -> None:
 
 
 def test_smile_from_click_to_result(visit, app):
-    page = visit(height=1020)  # done.png is what pics/app.png was copied from
+    page = visit(height=1020)  # done.png is what pics/app.jpg was copied from
     page.click("#edit-smile")
     said(page, "Press Start")
     page.screenshot(path=OUTPUT / "edit.png")
