@@ -201,6 +201,14 @@ def test_links_lead_somewhere():
     assert -1 not in README.jumps
 
 
+def test_pictures_are_shown_explained_and_small():
+    pictures = sorted(path for path in (ROOT / "pics").iterdir() if path.suffix != ".md")
+    assert {f"pics/{path.name}" for path in pictures} <= set(README.links)
+    explained = (ROOT / "pics/README.md").read_text(encoding="utf-8")
+    assert [path.name for path in pictures if f"`{path.name}`" not in explained] == []
+    assert [path.name for path in pictures if path.stat().st_size > 500_000] == []
+
+
 @pytest.mark.parametrize("what", ["levels", "commands", "scripts", "links", "jumps", "figures"])
 def test_the_chinese_readme_keeps_step(what):
     """The same headings, commands, code, links and figures in tables, in the same order."""
