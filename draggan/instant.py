@@ -80,7 +80,8 @@ class Sliders:
     def generator(self, strengths: Mapping[str, float]) -> RegionGenerator:
         """The generator that draws them: the face's picture stays outside the regions of these edits."""
         strongest = max((abs(s) for s in strengths.values()), default=0.0)
-        mask = torch.zeros_like(self._mask(next(iter(EDITS))))
+        size = self._base.resolution
+        mask = self._root.mean_w.new_zeros(1, 1, size, size)
         for name, strength in strengths.items():
             if strength:
                 weight = min(1.0, abs(strength) / (RAMP * strongest))
