@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 CLOSED = 0.50
-IDENTITY, OUTSIDE = 0.40, 0.03  # of close-eyes, as in draggan/edit_faces.py
+IDENTITY, OUTSIDE = 0.40, 0.03  # of close-eyes, as in draggan/identity.py
 EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))  # of the mesh, in iBUG's order
 
 

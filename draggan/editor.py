@@ -27,9 +27,7 @@ from draggan.instant import Sliders
 from draggan.landmarks import Face, LandmarkDetector
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
-FIRST_LOOK = (
-    8  # until then the tracker is right about the handles, and starting anew from landmarks costs steps
-)
+FIRST_LOOK = 8  # until then the tracker is right about the handles; starting anew from landmarks costs steps
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
 FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
@@ -124,8 +122,8 @@ class EditRun:
     """Edits of one face; iterate to make them, leave at any time, then read `result`.
 
     Directions that the editor has for them come first, as step 0, and the drag does the rest from there,
-    inside the edits' region. Where it has none, they do not help, or the drag gets no further from there (and
-    there is one edit), the drag does it all from the start; its steps then count from 1 again.
+    inside the edits' region. Where it has none, they do not help, or the drag cannot go on from there or gets
+    no further (and there is one edit), the drag does it all from the start; its steps then count from 1 again.
     """
 
     editor: FaceEditor
@@ -135,14 +133,10 @@ class EditRun:
     settings: Settings | None = None  # None: what suits the edits
     goal: float | None = None  # share of the way at which they are done; None: what suits each
     instant: bool = False  # the directions alone, without the drag
-    sliders: Sliders | None = (
-        None  # of this face, if there are some already: what they know is not tried again
-    )
+    sliders: Sliders | None = None  # of this face, if there are any: what they know is not tried again
     plan: Plan = field(init=False)
     result: Result = field(init=False)
-    drag: Drag | None = field(
-        init=False, default=None
-    )  # at work from its first step on; its styles are now's
+    drag: Drag | None = field(init=False, default=None)  # from its first step on; its styles are now's
 
     def __post_init__(self):
         named = isinstance(self.edits, str)
@@ -173,19 +167,24 @@ class EditRun:
             self.result = self._result(at, done, "by direction", 0, distances.mean())
             step = Step(0, at.points[list(self.plan.indices)], distances, 0.0, time.perf_counter() - began)
             yield Progress(step, at, self.share(at.points))
-            if done and not any(EDITS[name].finish_steps for name in self.edits):
+            if done:
                 self._end("the landmarks have arrived")
                 return
         if self.instant:
             self._end("by direction alone" if instant is not None else "no direction for this")
             return
-        yield from self._drag(at, instant is not None)
-        if instant is not None and not self.result.ok and len(self.edits) == 1:
+        alone = len(self.edits) == 1
+        if instant is not None and (not alone or EDITS[self.name].drag_on):
+            yield from self._drag(at, from_direction=True)
+        if instant is None:
+            yield from self._drag(self.start, from_direction=False)
+        elif not self.result.ok and alone:
             # A direction can lead where no drag goes on from: begin again without it, as if there were none.
             found, self.generator = self.result, self.start.generator or self.editor.generator
-            yield from self._drag(self.start, False)
+            yield from self._drag(self.start, from_direction=False)
             if not self.result.ok and found.share > self.result.share:
                 self.result = found
+                self._end("the direction got farther than the drag alone")
 
     def _instant(self) -> FaceState | None:
         """The face by directions alone; None where they are missing or do not help."""
@@ -207,8 +206,7 @@ class EditRun:
         handles = np.clip(at.points[list(plan.indices)], 0, generator.resolution - 1)
         drag = Drag(generator, at.styles, handles, plan.targets, mask, self.settings)
         self.drag = drag
-        least = "finish_steps" if from_direction else "least_steps"
-        least_steps = max(getattr(EDITS[name], least) for name in self.edits)
+        least_steps = 0 if from_direction else max(EDITS[name].least_steps for name in self.edits)
         patience = FINISH_PATIENCE if from_direction else LOOKS_PATIENCE
         best, looks_without_gain = self._margin(at.points) if from_direction else -np.inf, 0
         while True:

@@ -227,8 +227,9 @@ class Edit:
     keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
     aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
-    least_steps: int = 0  # of a drag; it does not count as done before
-    finish_steps: int = 0  # of a drag after a direction, likewise
+    scales: tuple[float, float] = (0.5, 2.0)  # least and most of a direction; beyond, a face falls apart
+    least_steps: int = 0  # of a drag from the start; it does not count as done before
+    drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
 
 
@@ -262,7 +263,9 @@ EDITS = {
             shows=("eye_opening",),
             goal=0.45,
             aim=0.6,
+            scales=(1.3, 2.0),  # lids meet some way after landmarks say so, at little cost
             least_steps=32,
+            drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,
         ),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from draggan.editor import FaceEditor, FaceState
 
 CORRECTIONS = 2  # of a direction's scale, at most; each costs a picture and its landmarks
-SCALES = (0.5, 2.0)  # of the change that was learned; beyond, a face falls apart
 ENOUGH, MIDDLE = 1.2, 1.1  # times the aim: up to where a scale may stay, and what a correction heads for
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
 NO_HELP = 0.15  # share of the way below which a direction is not worth its change of the face
@@ -80,7 +79,8 @@ class Sliders:
     def generator(self, strengths: Mapping[str, float]) -> RegionGenerator:
         """The generator that draws them: the face's picture stays outside the regions of these edits."""
         strongest = max((abs(s) for s in strengths.values()), default=0.0)
-        mask = torch.zeros_like(self._mask(next(iter(EDITS))))
+        size = self._base.resolution
+        mask = self._root.mean_w.new_zeros(1, 1, size, size)
         for name, strength in strengths.items():
             if strength:
                 weight = min(1.0, abs(strength) / (RAMP * strongest))
@@ -139,7 +139,8 @@ class Sliders:
         """The scale at which the landmarks show the edit's aim, as near as a few trials come; or 0."""
         plan, edit = plan_edit(name, self.face.points, sign), EDITS[name]
         tried, costs = {}, {}  # scale: share of the way; scale: how far from what is wanted
-        scale = 1.0
+        least, most = edit.scales
+        scale = max(1.0, least)
         while len(tried) <= CORRECTIONS and scale not in tried:
             styles = self.face.styles + sign * scale * self._change(name)
             try:
@@ -150,11 +151,11 @@ class Sliders:
             spare = min(kept(name, self.face.points, found.points), 0.0)
             tried[scale], costs[scale] = way, abs(way - edit.aim) - KEEPING * spare
             if spare < 0 and way > edit.aim / 2:
-                scale = max(0.8 * scale, SCALES[0])
-            elif edit.aim <= way <= ENOUGH * edit.aim:
+                scale = max(0.8 * scale, least)
+            elif edit.aim <= way and (way <= ENOUGH * edit.aim or scale == least):
                 break
             else:
-                scale = float(np.clip(_scale_for(tried, MIDDLE * edit.aim), *SCALES))
+                scale = float(np.clip(_scale_for(tried, MIDDLE * edit.aim), least, most))
         best = min(costs, key=costs.get, default=0.0)
         self._ways[name, sign] = tried.get(best, 0.0)
         return best if tried.get(best, 0.0) > NO_HELP else 0.0

@@ -39,17 +39,13 @@ from draggan.identity import LIMITS, Identity, identity_distance, outside_change
 from draggan.landmarks import BACKENDS, landmark_detector
 
 LEARNED = "slim,smile,close-eyes"
-FURTHER = (
-    0.3  # share of the way that a drag goes beyond its edit's goal: what drags have in common gets clearer
-)
+# Share of the way that a drag goes beyond its edit's goal: what drags have in common gets clearer.
+FURTHER = 0.3
 MAX_STEPS = 48
 FEWEST = 4  # drags to learn an edit from
 SAME_PERSON = 0.45  # identity distance of drags to learn from, for edits without a limit of their own
-COMPONENTS = (
-    1,
-    2,
-    4,
-)  # of a direction that depends on the face; taken where they foretell unseen drags better
+# Of a direction that depends on the face; taken where they foretell unseen drags better.
+COMPONENTS = (1, 2, 4)
 RIDGE = (0.3, 1.0, 3.0)
 TRIED_ON = 12  # faces that the scale and the side effects are measured on
 MOST_TAKEN = 0.5  # of another edit's direction: a share that landmarks misread must not turn it round

@@ -208,6 +208,19 @@ def test_a_run_begins_with_the_direction_and_drags_from_there(editor, faces):
     assert alone.result.steps == 0
 
 
+@pytest.mark.parametrize("name", ["smile", "close-eyes"])
+def test_a_drag_goes_on_from_the_direction_only_where_that_is_good_for_the_edit(editor, faces, name):
+    edit_run = EditRun(editor, faces[0], name, goal=0.95)
+    steps = iter(edit_run)
+    instant, first = next(steps), next(steps)
+    assert (instant.step.number, first.step.number) == (0, 1)
+    assert instant.share < 0.95
+    assert isinstance(edit_run.generator, RegionGenerator) == EDITS[name].drag_on
+    handles = faces[0].points if name == "close-eyes" else instant.face.points
+    away = np.linalg.norm(first.step.points - handles[list(edit_run.plan.indices)], axis=1)
+    assert np.median(away) < 6  # one step from there
+
+
 @pytest.mark.parametrize("kind", ["none", "for another edit", "without effect"])
 def test_without_a_direction_that_helps_the_drag_does_it_all(editor, faces, kind):
     generator = editor.generator
