@@ -254,7 +254,7 @@ EDITS = {
             shows=("mouth_width", "mouth_lift"),
             keeps=("lip_gap",),
             goal=0.38,
-            aim=0.42,
+            aim=0.39,
             drag=SMILE_DRAG,
         ),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.

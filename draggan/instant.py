@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from draggan.editor import FaceEditor, FaceState
 
 CORRECTIONS = 2  # of a direction's scale, at most; each costs a picture and its landmarks
-ENOUGH, MIDDLE = 1.2, 1.1  # times the aim: up to where a scale may stay, and what a correction heads for
+ENOUGH, MIDDLE = 1.12, 1.06  # times the aim: up to where a scale may stay, and what a correction heads for
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
 NO_HELP = 0.15  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
