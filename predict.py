@@ -132,7 +132,7 @@ def main() -> None:
         values = {name: None if math.isnan(value) else value for name, value in meter.result().items()}
         print(json.dumps(values, indent=2))
     else:
-        print(f"{len(jobs)} pictures written to {output}")
+        print(f"{len(jobs)} {'picture' if len(jobs) == 1 else 'pictures'} written to {output}")
 
 
 if __name__ == "__main__":

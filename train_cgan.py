@@ -19,7 +19,8 @@ from torch import Tensor
 
 from commandline import UserError, option, parse, run
 from FCN_network2 import chosen
-from patchgan import GAN_LOSSES, LAYOUTS, PatchDiscriminator, l1_loss
+from losses import GAN_LOSSES, l1_loss
+from patchgan import LAYOUTS, PatchDiscriminator
 from train_options import TrainOptions
 from training import Batch, Training, quiet_libraries
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from commandline import parse, run
-from patchgan import l1_loss
+from losses import l1_loss
 from train_options import TrainOptions
 from training import Batch, Training, quiet_libraries
 

@@ -30,8 +30,8 @@ from tqdm import tqdm
 from commandline import UserError
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams
 from label_colours import colour_cells, colour_weights, label_colours, nearest_of_cells
+from losses import l1_loss, laplace_mixture_loss
 from metrics import VOID_DISTANCE, palette_by_name, truth_classes
-from patchgan import l1_loss, laplace_mixture_loss
 from pix2pix_dataset import Augment, EpochSampler, PairDataset, fingerprint, resolve, to_bytes, to_unit
 from ranks import make_accelerator
 from run_folder import RunFolder, format_row

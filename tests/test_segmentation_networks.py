@@ -8,15 +8,8 @@ import torch
 from commandline import UserError
 from FCN_network2 import Generator, GeneratorParams, folded_mobilenet
 from label_colours import label_colours
-from patchgan import (
-    GAN_LOSSES,
-    LAYOUTS,
-    PatchDiscriminator,
-    bce_generator_loss,
-    l1_loss,
-    laplace_mixture_loss,
-    receptive_field,
-)
+from losses import GAN_LOSSES, bce_generator_loss, l1_loss, laplace_mixture_loss
+from patchgan import LAYOUTS, PatchDiscriminator, receptive_field
 
 COLOURS = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0), (0.0, 0.0, 255.0))
 

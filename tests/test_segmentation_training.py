@@ -20,7 +20,7 @@ from segmentation_data import COLOURS, ROOT, SMALL, command, error_of, log_rows,
 
 from commandline import UserError, parse, write_atomically
 from label_colours import colour_weights
-from patchgan import l1_loss
+from losses import l1_loss
 from train_cgan import Options as CganOptions
 from train_cgan import as_channels, patch_weight, risen
 from train_l1 import Options as L1Options

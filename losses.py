@@ -1,0 +1,88 @@
+"""What generator and discriminator are trained with: L1 in its two forms, and the GAN losses on logits."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def l1_loss(fake: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean absolute difference on [0, 1] of pictures (N, 3, H, W) on [-1, 1].
+
+    Args:
+        weight: (N, 1, H, W), how much each pixel counts; None counts all alike.
+    """
+    difference = (fake - real).abs() / 2
+    return difference.mean() if weight is None else (difference * weight).mean()
+
+
+def laplace_mixture_loss(
+    choice: Tensor, colours: Tensor, real: Tensor, weight: Tensor | None = None, spread: float = 0.02
+) -> Tensor:
+    """L1 for a generator that chooses between flat colours: the negative log-likelihood of a Laplace mixture.
+
+    The L1 distance d to one colour is, up to a constant, the negative log-likelihood of a Laplace
+    distribution around it, times its spread b. A generator that gives K colours the probabilities p_k stands
+    for a mixture of K of them, and -log sum_k p_k exp((d_min - d_k) / b) says how badly it chooses. The L1 of
+    the mean colour cannot train such probabilities: its gradient to a colour is proportional to the
+    probability, so colours that are rare never begin to be painted.
+
+    In units of L1, so that the ratio to a GAN term means what it means elsewhere: d_min, the distance to the
+    nearest colour, plus the term above times the mean distance D between the colours. Near certainty it is
+    the L1 of the mean colour: -log p is 1 - p there, and what is not p lies D away on average.
+
+    Args:
+        choice: (N, h, w, 4, K) log-probabilities, sub-pixels row by row.
+        colours: (K, 3) on [-1, 1].
+        real: (N, 3, 2h, 2w) labels on [-1, 1].
+        weight: (N, 1, 2h, 2w), how much each pixel counts; None counts all alike.
+        spread: b on [0, 1]; less than the distance between any two colours, more than the noise of JPEG.
+    """
+    pixels = F.pixel_unshuffle(real, 2).unflatten(1, (3, 4)).permute(0, 3, 4, 2, 1)  # (N, h, w, 4, 3)
+    # mean over three channels, from [-1, 1] to [0, 1]
+    distance = torch.cdist(pixels.reshape(-1, 3), colours, p=1).view(choice.shape) / 6
+    nearest = distance.amin(dim=-1, keepdim=True)
+    apart = torch.pdist(colours, p=1).mean() / 6
+    badly = -torch.logsumexp(choice + (nearest - distance) / spread, dim=-1)  # (N, h, w, 4)
+    loss = nearest.squeeze(-1) + apart * badly
+    if weight is not None:
+        loss = loss * F.pixel_unshuffle(weight, 2).permute(0, 2, 3, 1)
+    return loss.mean()
+
+
+def bce_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix.
+
+    Here and below: logits (N, 1, h, w), and how much each counts, on average 1.
+    """
+    return ((F.softplus(-real) + F.softplus(fake)) * weight).mean() / 2
+
+
+def bce_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """The non-saturating loss: -log D(fake)."""
+    return (F.softplus(-fake) * weight).mean()
+
+
+def lsgan_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """Least squares to 1 and 0 (Mao et al. 2017, arXiv 1611.04076)."""
+    return (((real - 1).square() + fake.square()) * weight).mean() / 2
+
+
+def lsgan_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    return ((fake - 1).square() * weight).mean()
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    """Margins of 1 on both sides (Lim and Ye 2017, arXiv 1705.02894)."""
+    return ((F.relu(1 - real) + F.relu(1 + fake)) * weight).mean() / 2
+
+
+def hinge_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    return (-fake * weight).mean()
+
+
+# name -> (loss of the discriminator, loss of the generator)
+GAN_LOSSES = {
+    "bce": (bce_discriminator_loss, bce_generator_loss),
+    "lsgan": (lsgan_discriminator_loss, lsgan_generator_loss),
+    "hinge": (hinge_discriminator_loss, hinge_generator_loss),
+}
