@@ -456,6 +456,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.list:
             print_list(options.dir)
+            sys.stdout.flush()
             return 0
         known = {model.name: model for model in MODELS}
         if unknown := [name for name in options.names if name not in known]:
@@ -466,6 +467,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DownloadError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of `--list | head`, which has read enough; nothing is left to flush at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"error: {disk_problem(Path(error.filename or options.dir), error)}", file=sys.stderr)
         return 2

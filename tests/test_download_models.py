@@ -223,6 +223,14 @@ def test_list_is_instant_and_fetches_nothing(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+def test_the_list_may_be_cut_off():
+    command = [sys.executable, "download_models.py", "--list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_list_says_what_is_here(run, tmp_path):
     models = by_address("http://127.0.0.1:9/x")
     for data, here in ((DATA, " yes "), (DATA[:-1], " broken ")):
