@@ -1,5 +1,6 @@
 """Photos in the app: sessions, the page in Chromium, the endpoint. Photos themselves: test_photos.py."""
 
+import base64
 import gc
 import io
 import weakref
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from app_server import SLOW, said, wait_until
-from browser import OUTPUT
+from browser import ARGUMENTS, CHROMIUM, OUTPUT
 from PIL import Image
 
 from draggan import photos
@@ -317,6 +318,36 @@ def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
     assert list(folder.rglob("photo.png"))
     page.context.close()
     wait_until(lambda: not list(folder.rglob("photo.png")))  # what was sent goes with its session
+
+
+def test_photos_by_camera_and_paste(browser, app, photo_path, tmp_path):
+    film, data = tmp_path / "film.mjpeg", io.BytesIO()  # what Chromium takes for a camera's pictures
+    Image.fromarray(pixels_of(photo_path)).resize((640, 448)).save(data, "JPEG", quality=95)
+    film.write_bytes(data.getvalue() * 3)
+    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    arguments = [*ARGUMENTS, *camera, f"--use-file-for-fake-video-capture={film}"]
+    with browser.browser_type.launch(executable_path=CHROMIUM, args=arguments) as other:
+        context = other.new_context(permissions=["camera", "clipboard-read", "clipboard-write"])
+        context.set_default_timeout(SLOW)
+        page = context.new_page()
+        page.goto(app.url)
+        page.wait_for_selector("#picture img")
+        page.get_by_role("tab", name="My photo").click()
+        page.get_by_label("Capture from camera").click()
+        page.get_by_text("Click to Access Webcam").click()
+        page.get_by_label("capture photo").click()
+        said(page, "Press Use this face|is chosen")
+        page.screenshot(path=OUTPUT / "photo-camera.png")
+        assert app.only_session().photo.photo.pixels.shape == (448, 640, 3)
+        put = "async u => navigator.clipboard.write([new ClipboardItem({'image/png': (await fetch(u)).blob()})])"
+        page.evaluate(put, f"data:image/png;base64,{base64.b64encode(photo_path.read_bytes()).decode()}")
+        page.locator("#photo button").first.click()  # takes the camera's away
+        said(page, "Choose an edit")
+        assert app.only_session().photo.photo is None
+        page.get_by_label("Paste from clipboard").click()
+        said(page, "Face 1 of 2 is chosen")
+        assert app.only_session().photo.photo.pixels.shape == (700, 1000, 3)
+    wait_until(lambda: app.studio.live == 0)
 
 
 # --- the endpoint -------------------------------------------------------------------------------------------

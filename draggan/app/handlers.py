@@ -180,8 +180,8 @@ class Handlers:
 
     def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
         """sent: as the component has it, before Gradio has looked into the file."""
-        if sent is None:  # the photo was taken away again
-            return values({})
+        if sent is None:
+            return self.act("photo.take_away")(request)
         shown = self.act("photo.open", sent["path"], sent.get("orig_name") or "image", True)(request)
         if not self.session(request).photo.faces:
             shown[SHOWN.index("faces")] = gr.update(visible=False)

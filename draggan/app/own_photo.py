@@ -77,6 +77,12 @@ class OwnPhoto:
         self.photo, self.faces, self.chosen, self._pictures = photo, faces, 0, pictures
         self._say()
 
+    def take_away(self) -> None:
+        """The photo is no longer wanted; a face of it that was brought in stays."""
+        self.session.idle()
+        self.close()
+        self.session.say("ready")
+
     def choose(self, index: int) -> None:
         """Choose a face, 0 the largest."""
         self._needed()
