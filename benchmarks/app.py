@@ -182,9 +182,7 @@ def on_the_page(studio: Studio, browser, url: str) -> tuple[np.ndarray, int]:
 def previews(browser, port: int, rounds: int) -> None:
     studio = Studio()
     studio.start_of(studio.model, 5, 0.7)
-    page = launch(
-        Handlers(studio, 5), prevent_thread_lock=True, server_name="127.0.0.1", server_port=port, quiet=True
-    )
+    page = launch(Handlers(studio, 5), server_name="127.0.0.1", server_port=port)
     alone(studio)  # warm
     without, session, browsed, frames = [], [], [], 0
     for _ in range(rounds):  # in turns, so that other work on the machine meets all alike

@@ -280,12 +280,13 @@ def layout(handlers: Handlers) -> gr.Blocks:
 
 
 def launch(handlers: Handlers, **how) -> gr.Blocks:
-    """Serve the page, which is returned where `prevent_thread_lock` lets go on. OSError if the port is taken."""
+    """Serve the page from threads of its own, until it is closed. OSError if the port is taken."""
     os.environ["GRADIO_TEMP_DIR"] = str(handlers.studio.folder / "served")
     files.limit_pixels()
     page = layout(handlers)
     how |= {"theme": gr.themes.Default(font=FONT), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
-    page.launch(max_file_size=MAX_BYTES, ssr_mode=False, **how)
+    # quiet: Gradio would tell people to put share=True into our code
+    page.launch(max_file_size=MAX_BYTES, ssr_mode=False, prevent_thread_lock=True, quiet=True, **how)
     return page
 
 
@@ -311,10 +312,16 @@ def main() -> None:
         raise UserError(say_error(error)) from None
     address = {"server_name": options.host, "server_port": options.port}
     try:
-        launch(Handlers(studio, options.seed), share=options.share, auth=auth, **address)
+        page = launch(Handlers(studio, options.seed), share=options.share, auth=auth, **address)
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{reason} Choose another with --port") from None
+    print(f"Running on {page.local_url}", flush=True)
+    if options.share:
+        print(
+            f"Public link: {page.share_url or 'none could be made; gradio.live does not answer'}", flush=True
+        )
+    page.block_thread()
 
 
 if __name__ == "__main__":

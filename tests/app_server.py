@@ -95,10 +95,7 @@ def app(tmp_path_factory):
         studio = Studio()
         studio.start_of(studio.model, 5, generators.DEFAULT_PSI)
         handlers = Handlers(studio, 5, Fetches((sys.executable, "-c", fetch)))
-        page = gragan_modify.launch(
-            handlers, prevent_thread_lock=True, server_name="127.0.0.1", server_port=7000 + os.getpid() % 800,
-            quiet=True,
-        )  # fmt: skip
+        page = gragan_modify.launch(handlers, server_name="127.0.0.1", server_port=7000 + os.getpid() % 800)
         yield RunningApp(page.local_url.rstrip("/"), studio)
         page.close(verbose=False)
         studio.close()

@@ -100,7 +100,7 @@ def test_points_by_hand_stop_go_on_and_clear(visit, app):
 
 def test_an_edit_goes_on_after_stop(visit, app):
     page = visit()
-    fill(page, "#strength", 0.5)
+    fill(page, "#strength", 1.5)  # a long way: Stop is to come in the middle of it
     page.check("#at-once input")
     page.click("#edit-open-mouth")  # of which nothing is learned: the drag does it all
     said(page, "step [3-9]", "#progress")
@@ -109,7 +109,7 @@ def test_an_edit_goes_on_after_stop(visit, app):
     session = app.only_session()
     pull, step = session._pull, session.step
     assert isinstance(pull, EditPull)
-    assert pull.run.strength == 0.5
+    assert pull.run.strength == 1.5
     page.click("#start")
     said(page, "Done after|Ended after")
     assert session.step > step

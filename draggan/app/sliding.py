@@ -107,6 +107,10 @@ class Sliding:
             wanted = self._wanted
             if wanted is not drawn and self._cost > FAST:
                 session.preview(self._small(wanted))
+                if (
+                    drawn is None
+                ):  # which may have taken its time, to fit the edit: now a person sees where it is
+                    self._moved = time.monotonic()
                 drawn = wanted
             elif self._cost > FAST and not self._released and time.monotonic() < self._moved + STILL:
                 time.sleep(0.02)
