@@ -2,7 +2,7 @@
 
     python benchmarks/photos.py --photos FOLDER                       # both presets, all photos of the folder
     python benchmarks/photos.py --photos FOLDER --presets fast --only astronaut.png
-    python benchmarks/photos.py --photos FOLDER --starts drag,direction  # edits by both
+    python benchmarks/photos.py --photos FOLDER --starts direction,drag  # edits by both
     python benchmarks/photos.py --output output/photos --report       # print the table of what was measured
 
 The photos that the project is developed on come out of packages (unpack them into one folder): astronaut.png
@@ -49,7 +49,7 @@ from draggan.photo_editor import PhotoEditor, PhotoFace
 from draggan.photos import PhotoError, find_faces, open_photo
 
 EDITS = ("smile", "slim", "close-eyes")
-STARTS = ("drag", "direction")  # what an edit begins with; drag: the command's default for photos
+STARTS = ("direction", "drag")  # what an edit begins with
 STRIP = (384, 384)
 
 
@@ -57,7 +57,7 @@ STRIP = (384, 384)
 class Options:
     photos: str = option("photos", "a photo, or a folder of them")
     presets: str = option("fast,best", "one preset, or several with commas")
-    starts: str = option("drag", "what the edits begin with: drag, direction, or both with a comma")
+    starts: str = option("direction", "what the edits begin with: drag, direction, or both with a comma")
     only: str | None = option(None, "names of photos, with commas; None: all")
     output: str = option("output/photos", "folder for photos.jsonl and pictures")
     report: bool = option(False, "print the table of --output and do nothing else")
@@ -134,7 +134,7 @@ def measure(
     }
     for way, directions in ways.items():
         editor = PhotoEditor(face, found, detector, directions)
-        name = f"{path.stem}_{preset}" if way == "drag" else f"{path.stem}_{preset}_{way}"
+        name = f"{path.stem}_{preset}" if way == STARTS[0] else f"{path.stem}_{preset}_{way}"
         edits, pictures = edit(editor, own, identity, photo, output / name)
         strip = [
             cv2.resize(each, STRIP, interpolation=cv2.INTER_AREA) for each in (face.aligned, drawn, *pictures)

@@ -72,9 +72,8 @@ class Options:
     preset: str = option("default", "settings of the drag", tuple(PRESETS))
     max_steps: int | None = option(None, "steps at most for each edit; None: what the preset says")
     instant: bool = option(False, "learned directions alone, without the drag")
-    direction: bool | None = option(
-        None,
-        "begin with the learned direction; without: the drag alone; None: with it for seeds, not for photos",
+    direction: bool = option(
+        True, "begin with the learned direction where there is one; without: the drag alone"
     )
     report: bool = option(False, "print the table of --output and do nothing else")
     device: str = option("auto", "auto, cpu, cuda or mps")
@@ -96,12 +95,10 @@ def main() -> None:
         raise UserError(f"--psi {options.psi:g}: the truncation is 0 to 2; 0.7 is usual")
     if options.max_steps is not None and options.max_steps < 1:
         raise UserError(f"--max-steps {options.max_steps}: at least 1")
-    if options.instant and options.direction is False:
+    if options.instant and not options.direction:
         raise UserError(
             "--instant is the direction alone and --no-direction the drag alone; give one of them"
         )
-    if options.direction is None:
-        options.direction = options.instant or not photos
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
 
