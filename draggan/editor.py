@@ -21,7 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from draggan.drag import Drag, Settings, Step
-from draggan.edits import EDITS, Plan, kept, measures, plan_edits, share
+from draggan.edits import EDITS, Plan, kept, measures, plan_edits, reached, share
 from draggan.generators import Directions, Generator
 from draggan.instant import Sliders
 from draggan.landmarks import Face, LandmarkDetector
@@ -31,6 +31,7 @@ FIRST_LOOK = 8  # until then the tracker is right about the handles; starting an
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
 FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
+NEARLY = 0.12  # share of the way that may be missing where an edit is shown by the measures it is judged by
 
 
 class NoFaceError(ValueError):
@@ -101,6 +102,10 @@ class FaceEditor:
         """What suits an edit."""
         return Settings(**EDITS[name].drag)
 
+    def drags_on(self, name: str) -> bool:
+        """Whether a drag may go on from where the edit's direction led; otherwise it begins anew."""
+        return EDITS[name].drag_on
+
     def allow(self, mask: np.ndarray) -> None:
         """Told before an edit begins where the picture may change: a mask (H, W) of any size, 1 there, else 0."""
 
@@ -162,7 +167,7 @@ class EditRun:
         instant = self._instant()
         if instant is not None:
             at = instant
-            done = self._margin(at.points) >= 0
+            done = self._done(at.points)
             distances = np.linalg.norm(at.points[list(self.plan.indices)] - self.plan.targets, axis=1)
             self.result = self._result(at, done, "by direction", 0, distances.mean())
             step = Step(0, at.points[list(self.plan.indices)], distances, 0.0, time.perf_counter() - began)
@@ -174,7 +179,7 @@ class EditRun:
             self._end("by direction alone" if instant is not None else "no direction for this")
             return
         alone = len(self.edits) == 1
-        if instant is not None and (not alone or EDITS[self.name].drag_on):
+        if instant is not None and (not alone or self.editor.drags_on(self.name)):
             yield from self._drag(at, from_direction=True)
         if instant is None:
             yield from self._drag(self.start, from_direction=False)
@@ -223,7 +228,7 @@ class EditRun:
                 return
             margin = self._margin(face.points)
             looks_without_gain = 0 if margin > best + GAIN else looks_without_gain + 1
-            done = margin >= 0 and step.number >= least_steps
+            done = self._done(face.points) and step.number >= least_steps
             if margin > best + GAIN or done:  # of two states as good, the one that changed less
                 best = margin
                 self.result = self._result(face, done, "stopped", step.number, step.distances.mean())
@@ -256,6 +261,14 @@ class EditRun:
     def share(self, points: np.ndarray) -> float:
         """Share of the way that these landmarks (68, 2) show: of several edits that of the least advanced one."""
         return min(self._shares(points).values())
+
+    def _done(self, points: np.ndarray) -> bool:
+        """The goal is met; or nearly, and by the measures that the edits are judged by: more costs likeness."""
+        margin = self._margin(points)
+        if margin >= 0 or self.goal is not None or margin < -NEARLY:
+            return margin >= 0
+        now = measures(points)
+        return all(s <= 1 and reached(name, self.start.measures, now) for name, s in self.edits.items())
 
     def _margin(self, points: np.ndarray) -> float:
         """How far the landmarks are beyond the goal, and from what must not change; below 0 one is not met."""

@@ -227,7 +227,7 @@ class Edit:
     keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
     aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
-    scales: tuple[float, float] = (0.5, 2.0)  # least and most of a direction; beyond, a face falls apart
+    scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
     least_steps: int = 0  # of a drag from the start; it does not count as done before
     drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
@@ -247,6 +247,7 @@ EDITS = {
             shows=("jaw_width",),
             goal=0.45,
             aim=0.5,
+            scales=(0.5, 2.0),
             drag=SLIM_DRAG,
         ),
         Edit(
@@ -254,7 +255,7 @@ EDITS = {
             shows=("mouth_width", "mouth_lift"),
             keeps=("lip_gap",),
             goal=0.38,
-            aim=0.39,
+            aim=0.35,
             drag=SMILE_DRAG,
         ),
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
@@ -263,7 +264,7 @@ EDITS = {
             shows=("eye_opening",),
             goal=0.45,
             aim=0.6,
-            scales=(1.3, 2.0),  # lids meet some way after landmarks say so, at little cost
+            scales=(1.3, 2.5),  # lids meet some way after landmarks say so, at little cost
             least_steps=32,
             drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,

@@ -24,8 +24,9 @@ from draggan.generators.region import blend_base, blend_mask, root
 if TYPE_CHECKING:
     from draggan.editor import FaceEditor, FaceState
 
-CORRECTIONS = 2  # of a direction's scale, at most; each costs a picture and its landmarks
-ENOUGH, MIDDLE = 1.12, 1.06  # times the aim: up to where a scale may stay, and what a correction heads for
+CORRECTIONS = 3  # of a direction's scale, at most; each costs a picture and its landmarks
+ENOUGH, MIDDLE = 1.16, 1.08  # times the aim: up to where a scale may stay, and what a correction heads for
+SHORT = 2.0  # how much more too short counts than too far: the drag that mends it changes the face more
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
 NO_HELP = 0.15  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
@@ -149,7 +150,8 @@ class Sliders:
                 break
             way = share(name, plan, self.face.points, found.points)
             spare = min(kept(name, self.face.points, found.points), 0.0)
-            tried[scale], costs[scale] = way, abs(way - edit.aim) - KEEPING * spare
+            short = max(edit.aim - way, 0.0)
+            tried[scale], costs[scale] = way, abs(way - edit.aim) + SHORT * short - KEEPING * spare
             if spare < 0 and way > edit.aim / 2:
                 scale = max(0.8 * scale, least)
             elif edit.aim <= way and (way <= ENOUGH * edit.aim or scale == least):
