@@ -263,8 +263,8 @@ EDITS = {
             *("close-eyes", "Close eyes", _close_eyes, _eyes, False),
             shows=("eye_opening",),
             goal=0.45,
-            aim=0.6,
-            scales=(1.3, 2.5),  # lids meet some way after landmarks say so, at little cost
+            aim=0.65,
+            scales=(1.5, 2.5),  # lids meet some way after landmarks say so, at little cost
             least_steps=32,
             drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from commandline import UserError, parse_seeds, run
 from draggan import edit_faces, generators, learn_directions
 from draggan.editor import EditRun, FaceEditor
-from draggan.edits import EDITS, plan_edit, plan_edits, reached, share
+from draggan.edits import EDITS, measures, plan_edit, plan_edits, reached, share
 from draggan.generators import (
     Direction,
     Directions,
@@ -219,6 +219,23 @@ def test_a_drag_goes_on_from_the_direction_only_where_that_is_good_for_the_edit(
     handles = faces[0].points if name == "close-eyes" else instant.face.points
     away = np.linalg.norm(first.step.points - handles[list(edit_run.plan.indices)], axis=1)
     assert np.median(away) < 6  # one step from there
+
+
+def test_what_is_nearly_there_is_done_where_its_measures_show_it(editor, faces, monkeypatch):
+    start = faces[0].points
+    edit_run = EditRun(editor, faces[0], "slim")
+    narrow = np.array(start, float)  # the jaw on the way to the plan's targets
+    narrow[list(edit_run.plan.indices)] += 0.42 * (edit_run.plan.targets - edit_run.plan.handles)
+    goal = EDITS["slim"].goal
+    assert goal - 0.12 < edit_run.share(narrow) < goal
+    assert reached("slim", measures(start), measures(narrow))
+    assert edit_run._done(narrow)
+    assert not EditRun(editor, faces[0], "slim", strength=1.5)._done(
+        narrow
+    )  # which wants more than the measures
+    assert not EditRun(editor, faces[0], "slim", goal=goal)._done(narrow)
+    monkeypatch.setattr("draggan.editor.reached", lambda *_: False)
+    assert not edit_run._done(narrow)
 
 
 @pytest.mark.parametrize("kind", ["none", "for another edit", "without effect"])
