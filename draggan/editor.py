@@ -102,9 +102,10 @@ class FaceEditor:
         """What suits an edit."""
         return Settings(**EDITS[name].drag)
 
-    def drags_on(self, name: str) -> bool:
-        """Whether a drag may go on from where the edit's direction led; otherwise it begins anew."""
-        return EDITS[name].drag_on
+    def drags(self, name: str) -> tuple[bool, ...]:
+        """What to try in turn where an edit's direction is not enough: True, drag on from where it led; False,
+        begin anew from the start, because a direction can lead where no drag goes on from."""
+        return (True, False) if EDITS[name].drag_on else (False,)
 
     def allow(self, mask: np.ndarray) -> None:
         """Told before an edit begins where the picture may change: a mask (H, W) of any size, 1 there, else 0."""
@@ -178,16 +179,17 @@ class EditRun:
         if self.instant:
             self._end("by direction alone" if instant is not None else "no direction for this")
             return
-        alone = len(self.edits) == 1
-        if instant is not None and (not alone or self.editor.drags_on(self.name)):
-            yield from self._drag(at, from_direction=True)
         if instant is None:
             yield from self._drag(self.start, from_direction=False)
-        elif not self.result.ok and alone:
-            # A direction can lead where no drag goes on from: begin again without it, as if there were none.
-            found, self.generator = self.result, self.start.generator or self.editor.generator
-            yield from self._drag(self.start, from_direction=False)
-            if not self.result.ok and found.share > self.result.share:
+            return
+        led_by = self.generator
+        for on in self.editor.drags(self.name) if len(self.edits) == 1 else (True,):
+            found = self.result
+            self.generator = led_by if on else self.start.generator or self.editor.generator
+            yield from self._drag(at if on else self.start, from_direction=on)
+            if self.result.ok:
+                return
+            if found.share > self.result.share:
                 self.result = found
                 self._end("the direction got farther than the drag alone")
 

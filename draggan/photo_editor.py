@@ -118,8 +118,9 @@ class PhotoEditor(FaceEditor):
     def settings(self, name: str) -> Settings:
         return with_settings(super().settings(name), **DRAG.get(name, {}))
 
-    def drags_on(self, name: str) -> bool:
-        return False  # the generator was tuned around the photo's styles: both together lead too far away from them
+    def drags(self, name: str) -> tuple[bool, ...]:
+        # The generator was tuned around the photo's styles: direction and drag lead too far away from them together.
+        return tuple(reversed(super().drags(name)))
 
     def allow(self, mask: np.ndarray) -> None:
         """Let the change show where a mask (H, W) of any size is above 0.5, too: ears beside a slim face, hair."""
