@@ -228,6 +228,7 @@ class Edit:
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
     aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
     scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
+    farthest: float = 0.0  # the most where a face does not show the edit otherwise
     least_steps: int = 0  # of a drag from the start; it does not count as done before
     drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
@@ -265,6 +266,7 @@ EDITS = {
             goal=0.45,
             aim=0.65,
             scales=(1.5, 2.5),  # lids meet some way after landmarks say so, at little cost
+            farthest=3.0,  # eyes in shadow and lids deep in their sockets
             least_steps=32,
             drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,

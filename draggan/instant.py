@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan.edits import EDITS, Plan, find_edit, kept, plan_edit, plan_edits, share
+from draggan.edits import EDITS, Plan, find_edit, kept, plan_edit, plan_edits, reached, share
 from draggan.generators import RegionGenerator
 from draggan.generators.region import blend_base, blend_mask, root
 
@@ -28,7 +28,7 @@ CORRECTIONS = 3  # of a direction's scale, at most; each costs a picture and its
 ENOUGH, MIDDLE = 1.16, 1.08  # times the aim: up to where a scale may stay, and what a correction heads for
 SHORT = 2.0  # how much more too short counts than too far: the drag that mends it changes the face more
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
-NO_HELP = 0.15  # share of the way below which a direction is not worth its change of the face
+NO_HELP = 0.05  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
 RAMP = 0.2  # an edit weaker than this share of the strongest one has its region come in by degrees
 
@@ -152,6 +152,8 @@ class Sliders:
             spare = min(kept(name, self.face.points, found.points), 0.0)
             short = max(edit.aim - way, 0.0)
             tried[scale], costs[scale] = way, abs(way - edit.aim) + SHORT * short - KEEPING * spare
+            if scale == most and not reached(name, self.face.measures, found.measures):
+                most = max(most, edit.farthest)
             if spare < 0 and way > edit.aim / 2:
                 scale = max(0.8 * scale, least)
             elif edit.aim <= way and (way <= ENOUGH * edit.aim or scale == least):
