@@ -172,6 +172,15 @@ def fine_structure(rest: np.ndarray, unit: float) -> np.ndarray:
     return rest - cv2.GaussianBlur(rest, (0, 0), GHOST_FINE * unit)
 
 
+def ghost_share(change: np.ndarray, unit: float) -> np.ndarray:
+    """How much of a photo's own fine structure goes where a change (H, W, 3) is: (H, W) in [0, 1].
+
+    0 where nothing changes nearby. change: levels of 0 to 255, float32; unit: the outer-eye distance in pixels.
+    """
+    amount = cv2.GaussianBlur(np.abs(change).mean(axis=2), (0, 0), GHOST_BLUR * unit)
+    return np.clip((amount - GHOST_FROM) / (GHOST_ALL - GHOST_FROM), 0, 1)
+
+
 def without_ghosts(change: np.ndarray, fine: np.ndarray, unit: float) -> np.ndarray:
     """A change (H, W, 3) that also takes away what it would leave behind; levels of 0 to 255, float32.
 
@@ -179,9 +188,7 @@ def without_ghosts(change: np.ndarray, fine: np.ndarray, unit: float) -> np.ndar
     corner of a mouth would shine through the new one. So it goes in the measure in which its surroundings
     change; where nothing does, the result is exactly 0. unit: the outer-eye distance in pixels.
     """
-    amount = cv2.GaussianBlur(np.abs(change).mean(axis=2), (0, 0), GHOST_BLUR * unit)
-    share = np.clip((amount - GHOST_FROM) / (GHOST_ALL - GHOST_FROM), 0, 1)[..., None]
-    return change - share * fine
+    return change - ghost_share(change, unit)[..., None] * fine
 
 
 def box_in_photo(alignment: Alignment, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -191,32 +198,51 @@ def box_in_photo(alignment: Alignment, shape: tuple[int, ...]) -> tuple[slice, s
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def to_photo(picture: np.ndarray, alignment: Alignment, box: tuple[slice, slice]) -> np.ndarray:
-    """A float32 picture (size, size[, C]) drawn in the photo's pixels of that box; 0 outside the square."""
+def to_photo(
+    picture: np.ndarray, alignment: Alignment, box: tuple[slice, slice], border: int = cv2.BORDER_CONSTANT
+) -> np.ndarray:
+    """A float32 picture (size, size[, C]) drawn in the photo's pixels of that box; by default 0 outside the square."""
     rows, columns = box
+    shape = np.array((columns.stop - columns.start, rows.stop - rows.start))
     matrix, scale = alignment.inverse, alignment.scale  # the place in the picture of a pixel of the photo
-    if scale < 1:  # the photo is the smaller one: average what falls into one of its pixels
-        size = max(1, round(alignment.size * scale))
+    matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+    finer = (
+        2 if scale < 1 else 1
+    )  # drawn so much finer, then averaged: a warp alone would skip pixels, or blur
+    matrix[:, 2] += matrix[:, :2] @ np.full(2, 0.5 / finer - 0.5)
+    matrix[:, :2] /= finer
+    if finer > 1:
+        size = max(1, round(alignment.size * min(1, finer * scale)))
         factor = size / alignment.size
         picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-        matrix = factor * matrix
+        matrix *= factor
         matrix[:, 2] += 0.5 * factor - 0.5
-    matrix = matrix.copy()
-    matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
-    shape = (columns.stop - columns.start, rows.stop - rows.start)
-    return cv2.warpAffine(picture, matrix, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(picture, matrix, finer * shape, flags=flags, borderMode=border)
+    return cv2.resize(drawn, shape, interpolation=cv2.INTER_AREA) if finer > 1 else drawn
 
 
-def paste(photo: np.ndarray, change: np.ndarray, region: np.ndarray, alignment: Alignment) -> np.ndarray:
+def paste(
+    photo: np.ndarray,
+    change: np.ndarray,
+    region: np.ndarray,
+    alignment: Alignment,
+    gone: np.ndarray | None = None,
+) -> np.ndarray:
     """A copy of a photo (H, W, 3) uint8 with a change added, at the photo's own resolution.
 
     change: (size, size, 3) float32, in levels of 0 to 255, on the aligned picture.
     region: (size, size) float32 in [0, 1], its share there. Where it is 0 the photo's pixels stay bit for bit.
+    gone: `ghost_share` of the change. A photo's pixels are not those of its aligned picture; what gets lost on the
+    way there and back, no change can take away. In a small face that is much of an eye, which would stay on its lid.
     """
     box = box_in_photo(alignment, photo.shape)
     out = photo.copy()
     if out[box].size:
-        share = to_photo(region, alignment, box)[..., None]
-        moved = out[box] + share * to_photo(change, alignment, box)
+        added = to_photo(change, alignment, box)
+        if gone is not None and gone.any():
+            held = to_photo(cut(photo, alignment).astype(np.float32), alignment, box, cv2.BORDER_REPLICATE)
+            added -= to_photo(gone, alignment, box)[..., None] * (out[box] - held)
+        moved = out[box] + to_photo(region, alignment, box)[..., None] * added
         out[box] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
     return out

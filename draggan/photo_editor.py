@@ -31,6 +31,7 @@ from draggan.alignment import (
     face_region,
     ffhq_alignment,
     fine_structure,
+    ghost_share,
     hull,
     paste,
     without_ghosts,
@@ -163,7 +164,9 @@ class PhotoEditor(FaceEditor):
 
     def paste(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
         """The whole photo (H, W, 3) uint8, sRGB, with that change; pixels outside the region as they were."""
-        return paste(self.face.photo.pixels, self.change(styles, generator), self.region, self.face.alignment)
+        change = self.change(styles, generator)
+        gone = ghost_share(change, self._unit)
+        return paste(self.face.photo.pixels, change, self.region, self.face.alignment, gone)
 
 
 # --- saved and opened again -------------------------------------------------------------------------------

@@ -187,6 +187,24 @@ def test_a_change_takes_along_what_it_would_leave_behind():
     assert np.abs(settled[20:60, :50] - 50).max() < 1
 
 
+@pytest.mark.parametrize("scale", [0.2, 0.7, 3.0])
+def test_what_resampling_loses_goes_with_the_change(scale):
+    """A lid over an eye: nothing of the photo's sharp pattern stays where a change covers it."""
+    points = landmarks(0.2, 1.3, (400, 300))
+    alignment = ffhq_alignment(points, round(400 * 1.3 / scale))
+    photo = np.random.default_rng(0).integers(40, 160, (700, 800, 3), np.uint8)
+    region = np.ones((alignment.size, alignment.size), np.float32)
+    change = 100.0 - cut(photo, alignment).astype(np.float32)  # one grey over everything
+    box = box_in_photo(alignment, photo.shape)
+    core = np.zeros(photo.shape[:2], bool)
+    core[box] = cv2.erode((to_photo(region, alignment, box) == 1).astype(np.uint8), np.ones((9, 9))) > 0
+    assert core.sum() > 50_000
+    assert np.abs(paste(photo, change, region, alignment).astype(int)[core] - 100).max() > 20
+    pasted = paste(photo, change, region, alignment, gone=region)
+    assert np.abs(pasted.astype(int)[core] - 100).max() <= 1
+    assert (paste(photo, 0 * change, region, alignment, gone=0 * region) == photo).all()
+
+
 def test_a_face_outside_the_photo_changes_nothing():
     photo = noise(100, 100)
     alignment = ffhq_alignment(landmarks(shift=(3000, 3000)), 64)
