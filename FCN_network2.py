@@ -12,7 +12,7 @@ Three choices that matter:
   and paints the likeliest, so the picture is as crisp as the labels and no pixel ends between two classes
   at the colour of a third. The gradient of the picture goes through the mean colour (straight-through,
   Bengio et al. 2013, arXiv 1308.3432), so a GAN can pull at it; the loss that trains the probabilities is
-  ``laplace_mixture_loss`` in patchgan.py. Labels without flat colours get a plain RGB head.
+  ``laplace_mixture_loss`` in losses.py. Labels without flat colours get a plain RGB head.
 * Upsampling is bilinear, the last step a pixel shuffle that starts as nearest neighbour (ICNR,
   arXiv 1707.02937), so there is no checkerboard.
 """

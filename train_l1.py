@@ -6,7 +6,7 @@
     accelerate launch --num_processes 2 train_l1.py --dataset cityscapes --output output/l1
 
 Where labels are flat colours the generator chooses between them, and L1 is taken as what it is for a choice:
-the negative log-likelihood of a mixture of Laplace distributions (``laplace_mixture_loss`` in patchgan.py).
+the negative log-likelihood of a mixture of Laplace distributions (``laplace_mixture_loss`` in losses.py).
 ``--head rgb`` paints freely and takes the L1 of the picture. No other loss is there in either case, and the
 L1 that is logged is that of the pictures.
 

@@ -33,8 +33,6 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-# Seconds a step of the official code on two quiet CPU cores, measured before this project began.
-REFERENCE = {(1024, 1): 4.9, (1024, 5): 7.4, (512, 1): 2.9, (512, 5): 3.3, (256, 1): 2.0}
 HEADS = ("resolution", "points", "ours s", "ours GB", "official s", "official GB", "  time", "CPU time")
 
 
@@ -250,9 +248,6 @@ def compare(options: argparse.Namespace, resolution: int, count: int) -> None:
         row += [f"{theirs:.3f}", f"{other.memory:.2f}", f"1/{theirs / seconds:.1f}"]
         if options.device == "cpu":
             row.append(f"1/{statistics.median(other.cpu) / statistics.median(mine.cpu):.1f}")
-    elif options.model == "stylegan2" and (resolution, count) in REFERENCE:
-        theirs = REFERENCE[resolution, count]
-        row += [f"{theirs:.1f}*", "6-7*", f"1/{theirs / seconds:.1f}"]
     print("  ".join(f"{cell:>{len(head)}}" for cell, head in zip(row, HEADS, strict=False)), flush=True)
 
 
@@ -298,8 +293,6 @@ def main() -> int:
     except (RuntimeError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if not options.official and options.model == "stylegan2":
-        print("* the official code on two quiet cores of another day; --official runs it beside ours")
     if options.model == "stylegan2":
         options.resolution, options.points = str(resolutions[-1]), str(counts[-1])
         features, gradient = agreement(options)

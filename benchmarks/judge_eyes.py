@@ -1,10 +1,10 @@
 """Are the eyes closed? A second opinion on pictures of edit_faces.py, by MediaPipe's attention mesh.
 
-    python3.11 -m venv /tmp/judge && /tmp/judge/bin/pip install mediapipe==0.10.21 pillow
-    /tmp/judge/bin/python benchmarks/judge_eyes.py output/close-eyes output/instant-close-eyes
+    python3.11 -m venv .venv-judge && .venv-judge/bin/pip install mediapipe==0.10.21 pillow
+    .venv-judge/bin/python benchmarks/judge_eyes.py output/close-eyes
 
-An environment of its own, because mediapipe wants numpy below 2. dlib's points read closed lids as half open
-(benchmarks' own finding); the attention mesh follows them. For each folder: how many faces have an eye opening
+An environment of its own, because mediapipe wants numpy below 2. dlib's points read closed lids as half open;
+the attention mesh follows them. For each folder: how many faces have an eye opening
 (gap of the lids over the width of the eye) of at most 50 % of before, how many of these also kept to all limits
 by the folder's own edits.jsonl, and the faces that did not.
 """

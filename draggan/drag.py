@@ -7,9 +7,9 @@
     picture = generator.picture(drag.best_styles)
 
 What differs from the published loop, by default: the synthesis stops at the feature map, which is sampled at
-its own resolution and never enlarged; a step is limited to the distance that remains; supervision looks back
-at the features of the start, so that points do not wander and one that has arrived holds; the drag stops by
-itself and its result is the best state seen. `PAPER` brings the published constants back for comparison.
+its own resolution and never enlarged; a step is limited to the distance that remains; the drag stops by itself
+and its result is the best state seen. Supervision may look back at the features of the start (`anchor`). `PAPER`
+brings the published constants back for comparison.
 
 Points are (x, y) in pixels of the generator's image, pixel centres at whole numbers.
 """

@@ -127,9 +127,10 @@ class FaceEditor:
 class EditRun:
     """Edits of one face; iterate to make them, leave at any time, then read `result`.
 
-    Directions that the editor has for them come first, as step 0, and the drag does the rest from there,
-    inside the edits' region. Where it has none, they do not help, or the drag cannot go on from there or gets
-    no further (and there is one edit), the drag does it all from the start; its steps then count from 1 again.
+    Directions that the editor has for them come first, as step 0, and where they are not enough the drag does the
+    rest, inside the edits' region. It goes on from there or begins anew from the start, in the order that the
+    editor's `drags` says for a single edit; anew too where there is no direction or it does not help. Steps then
+    count from 1 again.
     """
 
     editor: FaceEditor

@@ -226,7 +226,7 @@ class Edit:
     shows: tuple[str, ...] = ()  # the measures that tell how far it has come; none: the points themselves
     keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
     goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
-    aim: float = 0.65  # share of the way that a direction's scale is chosen for: the goal, and a little more
+    aim: float = 0.65  # share of the way that a direction's scale is chosen for
     scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
     farthest: float = 0.0  # the most where a face does not show the edit otherwise
     least_steps: int = 0  # of a drag from the start; it does not count as done before

@@ -5,7 +5,7 @@
 
 Every drag is kept in --work, so that the same command goes on where it stopped; --max-minutes stops it after
 a while by itself. The result, checkpoints/NAME-directions.safetensors, says in its metadata how it was made; from
-then on the app and edit_faces.py use it. Seeds below 1000 are left for judging.
+then on edit_faces.py uses it, and the app from its next start. Seeds below 1000 are left for judging.
 """
 
 import sys

@@ -47,6 +47,7 @@ TRIALS = {
     "make compare": Trial(),
     "python -m pip install -r": Trial("--dry-run --quiet"),
     "python -m pip install torch": Trial(skip="needs another package index"),
+    ".venv/bin/python -m pip install torch": Trial(skip="needs another package index"),
     "python3 -m venv": Trial(),
     "python -m pytest": Trial(ONE_TEST),
     "python download_models.py": Trial(),
@@ -69,6 +70,8 @@ TRIALS = {
     ),
     "python benchmarks/generator.py": Trial("--repeats 1 --device cpu"),
     "python benchmarks/app.py": Trial(f"--rounds 1 --sessions 2 --port {PORT}"),
+    "python benchmarks/photos.py": Trial("--only face.jpg --presets fast --device cpu"),
+    "python benchmarks/sliders.py": Trial("--seeds 3 --frames 3 --device cpu"),
     "python benchmarks/drag_step.py": Trial("--steps 1 --points 1 --resolution 64 --device cpu"),
     "tensorboard": Trial(f"--port {PORT}", serves=True),
 }

@@ -26,9 +26,9 @@ class Folder:
             self._files += 1
             return self.path / f"{self._files:05d}.{kind}"
 
-    def draw(self, image: np.ndarray) -> Path:
+    def draw(self, image: np.ndarray, note: str = files.NOTE) -> Path:
         """An image (H, W, 3) uint8 to look at: a JPEG that is gone when some more were drawn."""
-        path = files.write_jpeg(self.new("jpg"), image)
+        path = files.write_jpeg(self.new("jpg"), image, note=note)
         with self._lock:
             self._drawn.append(path)
             old, self._drawn = self._drawn[:-OLD_IMAGES], self._drawn[-OLD_IMAGES:]

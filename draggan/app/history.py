@@ -36,7 +36,7 @@ class Shot:
     """One result: its files, and what draws it."""
 
     subject: Subject
-    title: str  # a key of texts.py: name of an edit, "seed", "photo" or "points"
+    title: str  # what the history calls it: "seed", "photo", "points", or edits and strengths
     path: Path  # PNG
     thumbnail: Path  # JPEG
     look: Look

@@ -13,7 +13,7 @@ from draggan.generators import Generator
 
 
 class Pull(Protocol):
-    title: str  # a key of texts.py
+    title: str  # what the history calls it
     over: str | None  # why it has ended
     ok: bool  # it came where it should; known once it is over
     share: float  # of the way, 0-1

@@ -352,7 +352,7 @@ class Session(Editing):
             self._draw_file(drawing.overlay(self.picture, marks.handles, marks.targets, region, landmarks))
 
     def _draw_file(self, image: np.ndarray) -> None:
-        self._image = self.files.draw(image)
+        self._image = self.files.draw(image, self.subject.note)
         self._tell()
 
     def _tell(self) -> None:

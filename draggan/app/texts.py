@@ -115,7 +115,7 @@ EN = {
     "sliders_some": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest. "
     "Nothing was learned of {others}; their buttons work.",
     "sliders_none": "Nothing was learned of this model yet, so the sliders are off; the buttons work. Once: "
-    "`python draggan/learn_directions.py --model {model}`",
+    "`python draggan/learn_directions.py --model {model}`, then start the app again.",
     "sliders_broken": "The sliders are off: {reason}",
     "done_at_once": "Done at once, by what was learned of this edit. Undo brings the face before it back.",
     "done": "Done after {step} steps. Undo brings the face before it back.",
@@ -131,6 +131,7 @@ EN = {
     "on target": "the points have arrived",
     "no progress": "no progress",
     "step limit": "the step limit",
+    "the direction got farther than the drag alone": "what was learned got farther than the drag",
     "the face was lost": "the face was lost",
     "numbers ran away": "the numbers ran away; try a lower learning rate",
     # mistakes
@@ -262,7 +263,7 @@ ZH = {
     "sliders_some": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。"
     "未学到方向的编辑请按其按钮：{others}。",
     "sliders_none": "尚未为此模型学习方向，滑块不可用；按钮可用。运行一次："
-    "`python draggan/learn_directions.py --model {model}`",
+    "`python draggan/learn_directions.py --model {model}`，再重新启动应用。",
     "sliders_broken": "滑块不可用：{reason}",
     "done_at_once": "凭学到的方向立即完成。撤销可回到之前的脸。",
     "done": "{step} 步完成。撤销可回到之前的脸。",
@@ -276,6 +277,7 @@ ZH = {
     "on target": "各点已到达",
     "no progress": "没有进展",
     "step limit": "已达步数上限",
+    "the direction got farther than the drag alone": "学到的方向比拖动走得更远",
     "the face was lost": "人脸丢失",
     "numbers ran away": "数值发散，请降低学习率",
     "bad_seed": "种子必须是 0 到 4294967295 的整数。",
@@ -298,7 +300,7 @@ ZH = {
     "photo_unreadable": "无法读取 {name}（{reason}）；请提供一张照片。",
     "photo_heic": "{name} 是 HEIC 照片，此处无法读取；请另存或导出为 JPEG。",
     "photo_no_picture": "{name} 不是可读取的图像；请使用 JPEG、PNG 或 WebP。",
-    "photo_too_large": "{name} 超过 {most} 百万像素的上限{size}；请缩小后再试。",
+    "photo_too_large": "{name} 超过 {most} 兆像素的上限{size}；请缩小后再试。",
     "photo_too_small": "{name} 只有 {width} x {height} 像素，不足以看清人脸；每边至少 {least} 像素。",
     "photo_damaged": "{name} 已损坏或不完整；请重新保存或下载。",
     "photo_no_face": "在 {name} 中未找到人脸（{detector}）；脸应正对镜头且不被遮挡。",
@@ -333,7 +335,7 @@ def say(key: str, language: str = "en", **values) -> str:
         if isinstance(value, tuple):
             return "".join(f"{say(inner, language, **its)} " for inner, its in value)
         if isinstance(value, list):
-            return ", ".join(map(word, value))
+            return ("、" if table is ZH else ", ").join(map(word, value))
         return table.get(value, value) if isinstance(value, str) else value
 
     return table[key].format(**{name: word(value) for name, value in values.items()})
