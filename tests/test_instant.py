@@ -164,11 +164,21 @@ def test_sliders_combine_in_any_order(editor, faces, sliders):
     a = sliders.look(ALL)
     b = Sliders(editor, faces[0]).look(dict(reversed(ALL.items())))
     np.testing.assert_array_equal(a.picture, b.picture)
-    together = sliders.look(dict.fromkeys(ALL, 1.0))
-    for name in ALL:
-        assert reached(name, faces[0].measures, together.measures), name
     np.testing.assert_array_equal(sliders.picture({}), faces[0].picture)
     np.testing.assert_array_equal(sliders.picture({"smile": 0.0}), faces[0].picture)
+
+
+def test_three_edits_at_once_show_all_of_them(editor, faces):
+    """On one face the directions do it alone, on the other the drag has to help."""
+    all_three = dict.fromkeys(ALL, 1.0)
+    for face, by_drag in zip(faces, (True, False), strict=True):
+        edit_run = EditRun(editor, face, all_three)
+        for _ in edit_run:
+            pass
+        found = edit_run.result
+        assert found.ok and (found.steps > 0) == by_drag
+        for name in all_three:
+            assert reached(name, face.measures, found.face.measures), name
 
 
 @pytest.mark.parametrize("moved", ["smile", "close-eyes"])
