@@ -304,7 +304,7 @@ def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
         ("heic", "HEIC 照片"),
         ("damaged", "已损坏"),
         ("no_face", "未找到人脸"),
-        ("too_large", "百万像素"),
+        ("too_large", "兆像素"),
     ):
         put_in(page, bad_photo(kind), f"{kind}.png")
         said(page, words)
