@@ -221,7 +221,9 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))
     on(parts["random"].click, handlers.random)
     # Not preprocessed: of a file that is no picture, the session says so better than Gradio does.
-    on(parts["photo"].input, handlers.open_photo, ("photo",), preprocess=False, concurrency_limit=4)
+    # The last one counts: a photo may be put in while the one before is being opened or taken away.
+    opened = {"preprocess": False, "trigger_mode": LAST, "concurrency_limit": 4}
+    on(parts["photo"].input, handlers.open_photo, ("photo",), **opened)
     on(parts["faces"].select, handlers.choose_face)
     on(parts["bring_in"].click, handlers.drag("photo.bring_in"), ("preset",), concurrency_limit=16)
     written = parts["download_photo"].click(handlers.write_photo, None, parts["photo_file"], **private)
