@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import torchvision_ops  # noqa: F401  (before torchvision)
-from commandline import UserError
-from folding import fold_norms
+from common import torchvision_ops  # noqa: F401  (before torchvision)
+from common.commandline import UserError
+from common.folding import fold_norms
 
 from torchvision.models import mobilenet_v2  # isort: skip
 

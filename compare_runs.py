@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commandline import UserError, option, parse, run, write_atomically
+from common.commandline import UserError, option, parse, run, write_atomically
 from comparison import edits as edit_folders
 from comparison import pictures, runs
 from comparison.edits import Edits, read_edits

@@ -25,8 +25,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from commandline import UserError, run
-from fetching import (
+from common.commandline import UserError, run
+from common.fetching import (
     DownloadError,
     File,
     fetch_by_address,
@@ -87,7 +87,7 @@ def build_camvid(unpacked: Path, target: Path) -> None:
 
     Photos are kept as they are in SPLIT/A, class numbers are painted in our palette into SPLIT/B.
     """
-    from metrics import CAMVID  # here, so that --help needs no PyTorch
+    from training.metrics import CAMVID  # here, so that --help needs no PyTorch
 
     colours = CAMVID.colours.numpy().astype(np.uint8)  # 11 classes in order, then void
     root = next((p for p in unpacked.glob("**/CamVid") if (p / "trainannot").is_dir()), None)
@@ -300,7 +300,7 @@ def main() -> None:
         print(f"{'faces':16}{'':6}made here from random numbers: no licence needed beyond the generator's")
         return
     if options.name == "faces":
-        from face_dataset import make  # here: it loads the face generator
+        from draggan.face_dataset import make  # here: it loads the face generator
 
         if options.count is None and (options.dir / "faces").exists():
             print(f"{options.dir / 'faces'} is here already; --count 2000 makes 2000 others into faces_2000")

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fetching import (
+from common.fetching import (
     DownloadError,
     File,
     disk_problem,

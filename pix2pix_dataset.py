@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
-import torchvision_ops  # noqa: F401  (before torchvision)
-from commandline import UserError, run
+from common import torchvision_ops  # noqa: F401  (before torchvision)
+from common.commandline import UserError, run
 
 from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip

@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from FCN_network2 import Generator, GeneratorParams
-from metrics import SplitMeter, palette_by_name
 from pix2pix_dataset import DIRECTIONS, Pair, pictures, read_pair, read_picture, to_bytes, to_unit
+from training.metrics import SplitMeter, palette_by_name
 
 
 @dataclass

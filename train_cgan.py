@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from commandline import UserError, option, parse, run
+from common.commandline import UserError, option, parse, run
 from FCN_network2 import chosen
 from losses import GAN_LOSSES, l1_loss
 from patchgan import LAYOUTS, PatchDiscriminator
-from train_options import TrainOptions
-from training import Batch, Training, quiet_libraries
+from training.loop import Batch, Training, quiet_libraries
+from training.options import TrainOptions
 
 
 @dataclass

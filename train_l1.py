@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from commandline import parse, run
+from common.commandline import parse, run
 from losses import l1_loss
-from train_options import TrainOptions
-from training import Batch, Training, quiet_libraries
+from training.loop import Batch, Training, quiet_libraries
+from training.options import TrainOptions
 
 
 @dataclass

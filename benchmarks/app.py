@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from commandline import UserError, option, parse, run
+from common.commandline import UserError, option, parse, run
 from draggan.app.handlers import Handlers
 from draggan.app.marks import Marks
 from draggan.app.pulls import PointPull

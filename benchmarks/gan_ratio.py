@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from commandline import DEVICES, UserError, option, parse, run, write_atomically  # noqa: E402
+from common.commandline import DEVICES, UserError, option, parse, run, write_atomically  # noqa: E402
 
 MAIN_KEYS = {"val_l1": "L1", "val_pixel_acc": "pixel acc.", "val_class_acc": "class acc.", "val_miou": "mIoU"}
 # Thin or small classes, where L1 blurs; by palette.

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from commandline import UserError, choose_device, option, parse, run
+from common.commandline import UserError, choose_device, option, parse, run
 from draggan.generators import ModelError, load_generator
 from draggan.generators.mobile_stylegan import SLOPE, MobileStyleGAN
 

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from commandline import UserError, choose_device, option, parse, run, write_atomically
+from common.commandline import UserError, choose_device, option, parse, run, write_atomically
 from draggan.editor import EditRun
 from draggan.edits import reached
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator

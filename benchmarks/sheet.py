@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PIL import Image, ImageDraw
 
-from commandline import UserError, option, parse, parse_seeds, run, write_atomically
+from common.commandline import UserError, option, parse, parse_seeds, run, write_atomically
 from draggan.edit_files import read_records
 
 GAP, QUALITY = 8, 82

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from commandline import UserError, choose_device, option, parse, parse_seeds, run
+from common.commandline import UserError, choose_device, option, parse, parse_seeds, run
 from draggan.editor import FaceEditor, NoFaceError
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
 from draggan.instant import Sliders

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from commandline import UserError, choose_device, option, parse, parse_seeds, run
+from common.commandline import UserError, choose_device, option, parse, parse_seeds, run
 from draggan.drag import PRESETS, Settings, with_settings
 from draggan.edit_files import (
     append_record,

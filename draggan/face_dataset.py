@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from commandline import UserError
-from metrics import FACES
+from common.commandline import UserError
+from training.metrics import FACES
 
 # Of every ten pairs, the ninth is for validation and the tenth for testing.
 SPLITS = ("train",) * 8 + ("val", "test")

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gradio as gr
 import torch
 
-from commandline import UserError, choose_device, option, parse, run
+from common.commandline import UserError, choose_device, option, parse, run
 from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
+from common.commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
 from draggan import generators
 from draggan.drag import Settings
 from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError

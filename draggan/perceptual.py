@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import torchvision_ops  # noqa: F401  must come before torchvision
+from common import torchvision_ops  # noqa: F401  must come before torchvision
+from common.folding import fold_norms
 from draggan.generators import CHECKPOINTS, ModelError
-from folding import fold_norms
 
 from torchvision.models import mobilenet_v2  # isort: skip
 

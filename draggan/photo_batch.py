@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from commandline import UserError
+from common.commandline import UserError
 from draggan.edit_files import edit_note
 from draggan.editor import FaceState
 from draggan.generators import Directions, Generator, ModelError

@@ -24,7 +24,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from commandline import write_atomically
+from common.commandline import write_atomically
 from draggan.alignment import (
     Alignment,
     cut,

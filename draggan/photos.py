@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from commandline import write_atomically
+from common.commandline import write_atomically
 from draggan.alignment import cut, ffhq_alignment
 from draggan.edits import frame
 from draggan.landmarks import Face, LandmarkDetector

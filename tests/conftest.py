@@ -1,9 +1,4 @@
-"""What all tests share: the scripts are imported from the root of the repository; the app's fixtures."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+"""Fixtures that all tests share. pyproject.toml puts the repository and tests/support/ on the import path."""
 
 from app_server import app, visit  # noqa: F401
 from browser import browser  # noqa: F401

@@ -18,12 +18,12 @@ import pytest
 from PIL import Image
 from segmentation_data import ROOT, error_of, picture_pair
 
-import fetching
-from commandline import UserError
+from common import fetching
+from common.commandline import UserError
+from common.fetching import DownloadError, File
 from download_dataset import BY_NAME, DataSet, Source, build_camvid, install, move_cyclegan, move_splits
-from fetching import DownloadError, File
-from metrics import CAMVID
 from pix2pix_dataset import PairDataset
+from training.metrics import CAMVID
 
 
 @dataclass

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 import download_models
-import fetching
+from common import fetching
+from common.fetching import File
 from download_models import Model, Package
-from fetching import File
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = bytes(range(256)) * 4096  # 1 MiB

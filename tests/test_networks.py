@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from commandline import UserError
+from common.commandline import UserError
 from FCN_network2 import Generator, GeneratorParams, folded_mobilenet
-from label_colours import label_colours
 from losses import GAN_LOSSES, bce_generator_loss, l1_loss, laplace_mixture_loss
 from patchgan import LAYOUTS, PatchDiscriminator, receptive_field
+from training.label_colours import label_colours
 
 COLOURS = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0), (0.0, 0.0, 255.0))
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from segmentation_data import command, make_pairs, picture_pair
 
-from commandline import UserError
+from common.commandline import UserError
 from pix2pix_dataset import Augment, EpochSampler, PairDataset, find_pairs, read_picture, resolve
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from segmentation_data import SMALL, command, error_of, log_rows, make_pairs, picture_pair
 
-from commandline import UserError
+from common.commandline import UserError
 from predict import inputs, load, paint
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from metrics import nearest_colour
+from training.metrics import nearest_colour
 
 
 def label_colours(labels: Tensor, most: int = 40, least: float = 0.0005) -> list[tuple[int, int, int]]:

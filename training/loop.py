@@ -27,16 +27,16 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from commandline import UserError
+from common.commandline import UserError
 from FCN_network2 import ENCODER_WEIGHTS, Generator, GeneratorParams
-from label_colours import colour_cells, colour_weights, label_colours, nearest_of_cells
 from losses import l1_loss, laplace_mixture_loss
-from metrics import VOID_DISTANCE, palette_by_name, truth_classes
 from pix2pix_dataset import Augment, EpochSampler, PairDataset, fingerprint, resolve, to_bytes, to_unit
-from ranks import make_accelerator
-from run_folder import RunFolder, format_row
-from train_options import FREE_ON_RESUME, TrainOptions
-from validation import Validation, evenly
+from training.label_colours import colour_cells, colour_weights, label_colours, nearest_of_cells
+from training.metrics import VOID_DISTANCE, palette_by_name, truth_classes
+from training.options import FREE_ON_RESUME, TrainOptions
+from training.ranks import make_accelerator
+from training.run_folder import RunFolder, format_row
+from training.validation import Validation, evenly
 
 
 def rate(progress: float, schedule: str, warmup: float) -> float:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from commandline import UserError
+from common.commandline import UserError
 
 # Distance in RGB beyond which a ground-truth pixel is void. The closest two colours that are told apart
 # reliably are 37 apart (fence and pole of Cityscapes); JPEG at quality 75 moves flat colours by less than 10.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from commandline import DEVICES, UserError, option
+from common.commandline import DEVICES, UserError, option
 from pix2pix_dataset import DIRECTIONS
 
 

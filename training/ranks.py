@@ -11,7 +11,7 @@ import psutil
 import torch
 from accelerate import Accelerator
 
-from commandline import UserError, choose_device
+from common.commandline import UserError, choose_device
 
 
 def start_cpu_ranks() -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import torchvision_ops  # noqa: F401  (before torchvision)
-from commandline import UserError, write_atomically
+from common import torchvision_ops  # noqa: F401  (before torchvision)
+from common.commandline import UserError, write_atomically
 
 from torchvision.utils import make_grid  # isort: skip
 from torchvision.transforms.functional import to_pil_image  # isort: skip

@@ -10,9 +10,9 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from metrics import Palette, SplitMeter
 from pix2pix_dataset import PairDataset
-from run_folder import RunFolder, save_png
+from training.metrics import Palette, SplitMeter
+from training.run_folder import RunFolder, save_png
 
 
 def evenly(data: PairDataset, count: int) -> list[int]:

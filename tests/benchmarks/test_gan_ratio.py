@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from segmentation_data import ROOT, command, error_of, log_rows, make_pairs
 
-from commandline import UserError
+from common.commandline import UserError
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from gan_ratio import weights

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def python(code: str) -> str:
@@ -59,7 +59,8 @@ def test_declares_what_cannot_be_loaded(own_operators_load):
     if own_operators_load:
         pytest.skip("torchvision's own operators load beside this torch")
     code = """
-import importlib, torch, torchvision_ops
+import importlib, torch
+from common import torchvision_ops
 assert torchvision_ops._library is not None
 importlib.reload(torchvision_ops)  # the declaration neither goes nor is made again
 """
@@ -70,7 +71,9 @@ def test_declares_nothing_where_the_operators_load(own_operators_load):
     if not own_operators_load:
         pytest.skip("torchvision's own operators do not load beside this torch; a stand-in is tested below")
     code = """
-import importlib, torch, torchvision_ops, torchvision
+import importlib, torch
+from common import torchvision_ops
+import torchvision
 assert torchvision_ops._library is None
 importlib.reload(torchvision_ops)
 boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0]])
@@ -81,7 +84,7 @@ assert torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9]), 0.5).tolist() == [1]
 
 def test_declares_nothing_beside_a_matching_pair():
     code = """
-import torchvision_ops
+from common import torchvision_ops
 assert torchvision_ops._library is None
 assert torchvision_ops.declare() is None
 assert len(loaded) == 1
@@ -105,7 +108,7 @@ import torch
 mine = torch.library.Library("torchvision", "DEF")
 mine.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 mine.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-import torchvision_ops
+from common import torchvision_ops
 print(torchvision_ops._library)"""
     assert python(code) == "None"
 
@@ -115,6 +118,6 @@ def test_without_torchvision():
 import importlib.util
 find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "torchvision" else find_spec(name, *rest)
-import torchvision_ops
+from common import torchvision_ops
 print(torchvision_ops._library)"""
     assert python(code) == "None"

@@ -341,7 +341,7 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     [(KeyboardInterrupt(), "stopped", "Ctrl-C"), (ValueError("disk gone"), "failed", "disk gone")],
 )
 def test_status_of_a_run_that_ends_early(tmp_path, error, status, reason):
-    from run_folder import RunFolder  # here, because it imports torch
+    from training.run_folder import RunFolder  # here, because it imports torch
 
     def end() -> None:
         with RunFolder(tmp_path).status():

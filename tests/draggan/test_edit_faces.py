@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commandline import UserError, run
+from common.commandline import UserError, run
 from draggan import edit_faces, generators
 from draggan.edit_faces import outside_change, parse_edits, parse_seeds, report
 from draggan.editor import EditRun, FaceEditor, NoFaceError

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from segmentation_data import ROOT, command, error_of
 
-from commandline import UserError
-from face_dataset import label_map, make
-from metrics import FACES, VOID_DISTANCE, truth_classes
+from common.commandline import UserError
+from draggan.face_dataset import label_map, make
 from pix2pix_dataset import PairDataset
+from training.metrics import FACES, VOID_DISTANCE, truth_classes
 
 CLASSES = list(FACES.classes)
 

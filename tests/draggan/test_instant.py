@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from commandline import UserError, parse_seeds, run
+from common.commandline import UserError, parse_seeds, run
 from draggan import edit_faces, generators, learn_directions
 from draggan.editor import EditRun, FaceEditor
 from draggan.edits import EDITS, measures, plan_edit, plan_edits, reached, share

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from commandline import run
+from common.commandline import run
 from draggan import edit_faces, inversion
 from draggan.editor import EditRun
 from draggan.generators import load_generator

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
 SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
 FETCHED = "tiny-horses"

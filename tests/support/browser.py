@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-OUTPUT = Path(__file__).resolve().parents[1] / "test-output"
+OUTPUT = Path(__file__).resolve().parents[2] / "test-output"
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (  # the app's brush draws with WebGL, here in software
     "--no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "

@@ -13,7 +13,7 @@ CLASSES = ("sky", "building", "road")
 
 
 def make_run(folder: Path, seed: int = 0, epochs: int = 6, every: int = 2, **changes) -> Path:
-    """A run folder as training.py leaves it: ``epochs`` in the log, a grid for every ``every``-th.
+    """A run folder as a training leaves it: ``epochs`` in the log, a grid for every ``every``-th.
 
     Args:
         seed: of the numbers; a higher one is better by a little in every score.

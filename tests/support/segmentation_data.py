@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SIDE = 32
 # Few steps of a small network on tiny pictures; every test that trains starts from these.
 SMALL = ["--image-size", "32", "--batch-size", "2", "--encoder", "scratch", "--width", "64", "--workers", "0"]

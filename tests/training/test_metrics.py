@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-import torchvision_ops  # noqa: F401  (torchmetrics looks at torchvision)
-from commandline import UserError
-from metrics import (
+from common import torchvision_ops  # noqa: F401  (torchmetrics looks at torchvision)
+from common.commandline import UserError
+from training.metrics import (
     CAMVID,
     PALETTES,
     VOID_DISTANCE,

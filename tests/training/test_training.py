@@ -18,14 +18,14 @@ import torch
 from PIL import Image
 from segmentation_data import COLOURS, ROOT, SMALL, command, error_of, log_rows, make_pairs
 
-from commandline import UserError, parse, write_atomically
-from label_colours import colour_weights
+from common.commandline import UserError, parse, write_atomically
 from losses import l1_loss
 from train_cgan import Options as CganOptions
 from train_cgan import as_channels, patch_weight, risen
 from train_l1 import Options as L1Options
-from train_options import TrainOptions
-from training import Training, rate
+from training.label_colours import colour_weights
+from training.loop import Training, rate
+from training.options import TrainOptions
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from draggan.generators import CHECKPOINTS, DEFAULT_MODEL, ModelError, load_gene
 from draggan.generators.mobile_stylegan import InverseHaar, SeparableConv, convert
 from draggan.generators.openvino_ir import IRError, read_ir
 
-REFERENCE = Path(__file__).parent / "fixtures" / "mobile_stylegan_reference.npz"
+REFERENCE = Path(__file__).resolve().parents[2] / "fixtures" / "mobile_stylegan_reference.npz"
 
 
 @pytest.fixture(scope="module")

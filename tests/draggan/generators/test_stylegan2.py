@@ -15,8 +15,8 @@ import draggan.generators as generators
 from draggan.generators import load_generator, weights
 from draggan.generators.stylegan2 import Config, StyleGAN2, config_f, fast_dtype, random_generator
 
-ROOT = Path(__file__).resolve().parents[1]
-TINY = Path(__file__).parent / "fixtures" / "stylegan2_tiny.pkl"
+ROOT = Path(__file__).resolve().parents[3]
+TINY = Path(__file__).resolve().parents[2] / "fixtures" / "stylegan2_tiny.pkl"
 CONFIGS = {
     "skip": Config(16, (16, 12, 8), (20, 20, 28), clamp=3.0),
     "resnet": Config(16, (16, 12, 8), (20, 20, 28), "resnet", clamp=3.0),

@@ -27,8 +27,8 @@ from draggan.generators import ModelError, load_generator, models, weights
 from draggan.generators.plain_pickle import LEGACY_MAGIC, Machine, Refused, outline
 from draggan.generators.stylegan2 import FILTER, Config, StyleGAN2, random_generator
 
-ROOT = Path(__file__).resolve().parents[1]
-TINY = Path(__file__).parent / "fixtures" / "stylegan2_tiny.pkl"
+ROOT = Path(__file__).resolve().parents[3]
+TINY = Path(__file__).resolve().parents[2] / "fixtures" / "stylegan2_tiny.pkl"
 REFERENCE = TINY.with_name("stylegan2_tiny_reference.npz")
 
 

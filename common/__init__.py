@@ -1,0 +1,7 @@
+"""What every script needs, whichever wing it belongs to.
+
+commandline.py     options from a dataclass, one-line errors, files written whole or not at all
+fetching.py        downloads that can be broken off and are checked
+folding.py         batch norms folded into the convolutions before them
+torchvision_ops.py lets torchvision work beside a CPU-only torch
+"""
