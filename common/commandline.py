@@ -101,7 +101,7 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.stdout.flush()
     except UserError as error:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
-        text = str(error).strip().splitlines()[-1].removeprefix("commandline.UserError: ")
+        text = str(error).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.UserError: ")
         print(f"error: {text}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
