@@ -36,19 +36,21 @@ from draggan.edit_files import (
     write_contact_sheet,
     write_picture,
 )
-from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError, gentlest
+from draggan.editor import EditTask, edit_settings
 from draggan.edits import EDITS, EditError, find_edit, reached
+from draggan.face import Face, NoFaceError, Subject
 from draggan.generators import (
     DEFAULT_MODEL,
     DEFAULT_PSI,
     Directions,
+    Generator,
     ModelError,
     load_directions,
     load_generator,
 )
 from draggan.identity import LIMITS, Identity, identity_distance, outside_change
 from draggan.inversion import PRESETS as INVERSIONS
-from draggan.landmarks import BACKENDS, landmark_detector
+from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
 from draggan.photo_batch import PhotoSource, list_photos
 
 MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
@@ -120,7 +122,7 @@ def main() -> None:
                     directions=directions,
                 )
             else:
-                source = SeedSource(FaceEditor(generator, detector, directions), options.psi)
+                source = SeedSource(generator, detector, directions, options.psi)
         except (ModelError, NoFaceError) as error:
             raise UserError(str(error)) from None
         print(
@@ -191,14 +193,19 @@ def settings_of(options: Options) -> dict:
 class SeedSource:
     """Faces of seeds; PhotoSource is the same for photos."""
 
-    def __init__(self, editor: FaceEditor, psi: float):
-        self.editor, self.psi = editor, psi
+    def __init__(
+        self, generator: Generator, detector: LandmarkDetector, directions: Directions | None, psi: float
+    ):
+        if not generator.is_face:
+            raise NoFaceError(f"one-click edits need a face model, and {generator.name} is none")
+        self.model, self.psi = (generator, detector, directions), psi
 
-    def open(self, seed: int, record: dict, say: Callable[[str], None]) -> tuple[FaceEditor, FaceState]:
-        """The editor and the face of a seed; NoFaceError if there is none."""
-        return self.editor, self.editor.look(self.editor.generator.seed_styles(seed, self.psi))
+    def open(self, seed: int, record: dict, tell: Callable[[str], None]) -> Face:
+        """The face of a seed."""
+        return Subject(*self.model, seed, self.psi).face()
 
-    def write(self, editor: FaceEditor, face: FaceState, path: Path, record: dict | None) -> None:
+    def write(self, face: Face, path: Path, record: dict | None) -> None:
+        """The face's picture. record: what its metadata says of the edit; None: it is not edited."""
         write_picture(path, face.picture, record)
 
 
@@ -222,23 +229,23 @@ def edit_face(
     }
     began, busy = time.perf_counter(), time.process_time()
 
-    def say(text: str) -> None:
+    def tell(text: str) -> None:
         bar.set_postfix_str(text, refresh=False)
         bar.update(0)  # draws at most ten times a second
 
     try:
-        editor, before = source.open(key, record, say)
+        before = source.open(key, record, tell)
         after, results, free = before, {}, np.zeros(before.picture.shape[:2], np.float32)
-        for group in groups(editor, edits):
-            settings = edit_settings(editor, group, options)
-            edit_run = EditRun(editor, after, group, settings=settings, instant=options.instant)
-            for progress in edit_run:
-                if progress.step.number == 0:  # the directions' own word, before the drag
-                    met = [shows(n, s, edit_run.result.ok, before, progress.face) for n, s in group.items()]
+        for group in groups(before.subject, edits):
+            settings = settings_for(before.subject, group, options)
+            task = EditTask(after, group, settings=settings, instant=options.instant)
+            for progress in task:
+                if progress.step == 0:  # what the directions did alone, before the drag
+                    met = [shows(n, s, task.result.ok, before, progress.face) for n, s in group.items()]
                     record["instant_ok"] = record.get("instant_ok", True) and all(met)
-                say(f"{','.join(group)} step {progress.step.number}, {progress.step.distances.mean():.1f} px")
-            result, after = edit_run.result, edit_run.result.face
-            free = np.maximum(free, edit_run.plan.mask(len(free), len(free)))
+                tell(f"{task.name} step {progress.step}, {progress.distance:.1f} px")
+            result, after = task.result, task.face
+            free = np.maximum(free, task.plan.mask(len(free), len(free)))
             results |= dict.fromkeys(group, result)
             record["steps"] += result.steps
             record["mean_distance_px"] = result.mean_distance
@@ -258,30 +265,30 @@ def edit_face(
         record["ok"], record["reason"] = not reasons, "; ".join(reasons)
         record["seconds"] = time.perf_counter() - began
         record["cpu_seconds"] = time.process_time() - busy
-        source.write(editor, before, picture_path(output, record, "before"), None)
-        source.write(editor, after, picture_path(output, record, "after"), record)
+        source.write(before, picture_path(output, record, "before"), None)
+        source.write(after, picture_path(output, record, "after"), record)
     except (ValueError, RuntimeError) as error:  # no face, out of memory, ...: this face's bad luck alone
         record["reason"] = str(error).splitlines()[0]
         record["seconds"] = time.perf_counter() - began
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items()}
 
 
-def groups(editor: FaceEditor, edits: list[tuple[str, float]]) -> list[dict[str, float]]:
+def groups(subject: Subject, edits: list[tuple[str, float]]) -> list[dict[str, float]]:
     """What is done at once, one after the other: all edits where each has a direction, else one by one."""
-    if editor.directions is not None and all(name in editor.directions for name, _ in edits):
+    if subject.directions is not None and all(name in subject.directions for name, _ in edits):
         return [dict(edits)]
     return [{name: strength} for name, strength in edits]
 
 
-def edit_settings(editor: FaceEditor, names: Iterable[str], options: Options) -> Settings:
+def settings_for(subject: Subject, names: Iterable[str], options: Options) -> Settings:
     """Settings of the drag for edits; a preset other than the default is taken as it is."""
     preset = options.preset
-    settings = gentlest(map(editor.settings, names)) if preset == "default" else PRESETS[preset]
+    settings = edit_settings(subject, names) if preset == "default" else PRESETS[preset]
     return with_settings(settings, max_steps=options.max_steps)
 
 
-def shows(name: str, strength: float, arrived: bool, before: FaceState, after: FaceState) -> bool:
-    """Whether the face shows an edit: by its rule at the default strength, else by the landmarks' way."""
+def shows(name: str, strength: float, arrived: bool, before: Face, after: Face) -> bool:
+    """Whether a face shows an edit: by its rule at the default strength, else by the landmarks' way."""
     by_rule = reached(name, before.measures, after.measures) if strength == 1 else None
     return arrived if by_rule is None else by_rule
 

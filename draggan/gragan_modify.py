@@ -25,10 +25,11 @@ from common.commandline import UserError, choose_device, option, parse, run
 from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
-from draggan.app.studio import Studio
-from draggan.app.texts import EN, ZH, Mistake, say_error
+from draggan.app.models import Models
+from draggan.app.sessions import Sessions
+from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
-from draggan.generators import DEFAULT_MODEL, DEFAULT_PSI
+from draggan.generators import DEFAULT_MODEL
 from draggan.inversion import PRESETS
 from draggan.photos import MAX_BYTES
 
@@ -88,7 +89,7 @@ def generated_part(parts: dict, handlers: Handlers) -> None:
     with gr.Row(elem_id="source"):
         models = handlers.fetches.choices()
         parts["model"] = gr.Dropdown(
-            models, value=handlers.studio.model, label=I18N("model"), elem_id="model", scale=3, min_width=160,
+            models, value=handlers.sessions.models.default, label=I18N("model"), elem_id="model", scale=3, min_width=160,
         )  # fmt: skip
         parts["seed"] = gr.Number(
             handlers.seed, label=I18N("seed"), precision=0, minimum=0, elem_id="seed", scale=2, min_width=90
@@ -225,7 +226,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     opened = {"preprocess": False, "trigger_mode": LAST, "concurrency_limit": 4}
     on(parts["photo"].input, handlers.open_photo, ("photo",), **opened)
     on(parts["faces"].select, handlers.choose_face)
-    on(parts["bring_in"].click, handlers.drag("photo.bring_in"), ("preset",), concurrency_limit=16)
+    on(parts["bring_in"].click, handlers.drag("bring_in"), ("preset",), concurrency_limit=16)
     written = parts["download_photo"].click(handlers.write_photo, None, parts["photo_file"], **private)
     written.success(None, None, None, js=DOWNLOAD)
     on(parts["model"].input, handlers.choose_model, ("model",))
@@ -234,23 +235,28 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         edit = handlers.drag("choose_edit", name)
         on(parts[f"edit_{name}"].click, edit, ("strength", "at_once"), concurrency_limit=16)
         slider = parts[f"slide_{name}"]
-        for event, let_go in ((slider.input, False), (slider.release, True)):
+        for event, released in ((slider.input, False), (slider.release, True)):
             # Out of the queue, and of moves that come too fast the last one; so is watching what comes of them.
             moved = on(
-                event, handlers.slide(name, let_go), (f"slide_{name}",), queue=False, trigger_mode=LAST
+                event, handlers.slide(name, released), (f"slide_{name}",), queue=False, trigger_mode=LAST
             )
             on(moved.then, handlers.follow, trigger_mode=LAST, concurrency_limit=32)
     on(parts["start"].click, handlers.drag("start"), concurrency_limit=16)
     on(parts["stop"].click, handlers.act("stop"), queue=False)
     on(parts["landmarks"].input, handlers.act("show_landmarks"), ("landmarks",))
-    actions = {"undo": "undo", "redo": "redo", "undo_point": "undo_point", "clear_points": "clear_points"}
-    for name, method in (actions | {"move_last_point": "move_last"}).items():
-        on(parts[name].click, handlers.act(method))
+    on(parts["undo"].click, handlers.act("undo"))
+    on(parts["redo"].click, handlers.act("redo"))
+    for name, action in {
+        "undo_point": "undo",
+        "clear_points": "clear_points",
+        "move_last_point": "move_last",
+    }.items():
+        on(parts[name].click, handlers.act("mark", action))
     on(parts["place"].click, handlers.place, ("x", "y"))
     on(parts["x"].submit, handlers.place, ("x", "y"))
     on(parts["y"].submit, handlers.place, ("x", "y"))
     on(parts["use_region"].click, handlers.use_region, ("brush",))
-    on(parts["clear_region"].click, handlers.act("set_region", None))
+    on(parts["clear_region"].click, handlers.act("mark", "set_region", None))
     parts["paint"].click(handlers.paint, None, parts["brush"], **private)
     settings = [parts[name] for name in ("w_plus", *RANGES)]
     for name in ("w_plus", *RANGES):
@@ -283,7 +289,7 @@ def layout(handlers: Handlers) -> gr.Blocks:
 
 def launch(handlers: Handlers, **how) -> gr.Blocks:
     """Serve the page from threads of its own, until it is closed. OSError if the port is taken."""
-    os.environ["GRADIO_TEMP_DIR"] = str(handlers.studio.folder / "served")
+    os.environ["GRADIO_TEMP_DIR"] = str(handlers.sessions.folder / "served")
     files.limit_pixels()
     page = layout(handlers)
     how |= {"theme": gr.themes.Default(font=FONT), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
@@ -305,16 +311,13 @@ def main() -> None:
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed {options.seed}: must be in 0 to {2**32 - 1}")
     torch.manual_seed(options.seed)
-    studio = Studio(choose_device(options.device), options.model)
-    atexit.register(studio.close)
+    sessions = Sessions(Models(choose_device(options.device), options.model))
+    atexit.register(sessions.close)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files go then, too
-    try:
-        studio.start_of(options.model, options.seed, DEFAULT_PSI)  # the first visitor need not wait
-    except Mistake as error:
-        raise UserError(say_error(error)) from None
+    sessions.models.face(options.model, options.seed)  # the first visitor need not wait
     address = {"server_name": options.host, "server_port": options.port}
     try:
-        page = launch(Handlers(studio, options.seed), share=options.share, auth=auth, **address)
+        page = launch(Handlers(sessions, options.seed), share=options.share, auth=auth, **address)
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{reason} Choose another with --port") from None

@@ -1,8 +1,11 @@
 """Edits without a drag: learned directions, scaled to the face, drawn inside the edits' region only.
 
-    sliders = Sliders(editor, face)                       # editor.directions holds what was learned
-    picture = sliders.picture({"smile": 0.6, "slim": 1}, size=256)    # while a slider moves
-    face = sliders.look({"smile": 0.6, "slim": 1})        # picture, landmarks, styles and what draws them
+    sliders = Sliders(face)                               # its subject's directions hold what was learned
+    sliders.face({"smile": 0.6, "slim": 1}).preview(256)  # several at once, in any order
+
+    task = SliderTask(sliders)                            # the face follows while sliders are moved
+    task.move({"smile": 0.6})
+    for progress in task: ...                             # small pictures, then the face at its own size
 
 How far a direction must go differs from face to face. Once for each face and edit it is tried at strength 1,
 the landmarks say how much of the edit's way it went, and its scale is corrected. From there on the change is
@@ -10,19 +13,18 @@ in proportion to the strength, so that a picture follows its slider without a ju
 edits add up in whatever order.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Iterator, Mapping
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from draggan.edits import EDITS, Plan, find_edit, kept, plan_edit, plan_edits, reached, share
-from draggan.generators import RegionGenerator
-from draggan.generators.region import blend_base, blend_mask, root
-
-if TYPE_CHECKING:
-    from draggan.editor import FaceEditor, FaceState
+from draggan.edits import EDITS, find_edit, kept, plan_edit, reached, share
+from draggan.face import Face
+from draggan.generators.region import blend_mask
+from draggan.tasks import Progress
 
 CORRECTIONS = 3  # of a direction's scale, at most; each costs a picture and its landmarks
 ENOUGH, MIDDLE = 1.16, 1.08  # times the aim: up to where a scale may stay, and what a correction heads for
@@ -31,26 +33,27 @@ KEEPING = 5.0  # how much what must not change counts beside the way, for the ch
 NO_HELP = 0.05  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
 RAMP = 0.2  # an edit weaker than this share of the strongest one has its region come in by degrees
+MASK_SIDE = 256  # pixels, of the mask of what an edit may reach
+
+PREVIEW_SIDE = 256  # pixels, of a picture while a slider moves
+FAST = 0.15  # seconds: where a whole picture takes no longer, there are no smaller ones before it
+STILL = 0.6  # seconds without a move after which a slider counts as released: of keys nobody says so
 
 
 class Sliders:
-    """All instant edits of one face. Pictures are at the generator's resolution unless a size is given."""
+    """All instant edits of one face. NoFaceError, at the first edit, where it has no landmarks."""
 
-    def __init__(self, editor: "FaceEditor", face: "FaceState"):
-        self.editor, self.face = editor, face
-        drawn_by = face.generator or editor.generator
-        self._root = root(drawn_by)
-        self._base = blend_base(drawn_by, face.styles)
+    def __init__(self, start: Face):
+        self.start = start
         self._tried: dict[tuple[str, int], float] = {}
         self._ways: dict[tuple[str, int], float] = {}  # share of the way that they go at their scales
         self._pairs: dict[tuple, dict[str, float]] = {}
-        self._masks: dict[str, Tensor] = {}
+        self._masks: dict[str, tuple[Tensor, np.ndarray]] = {}
 
     @property
     def available(self) -> tuple[str, ...]:
         """The edits that have a direction."""
-        directions = self.editor.directions
-        return tuple(name for name in EDITS if directions is not None and name in directions)
+        return learned_edits(self.start)
 
     def scale(self, name: str, strength: float = 1.0) -> float:
         """How far to go along an edit's direction per unit of strength; 0 where it does not help this face."""
@@ -66,49 +69,37 @@ class Sliders:
         """Whether any of the edits has a direction that moves this face."""
         return any(self.scale(name, s) > 0 for name, s in strengths.items() if s)
 
-    def styles(self, strengths: Mapping[str, float]) -> Tensor:
-        """Styles (1, num_rows, w_dim) with the edits {name: strength}; drawn by `generator` of the same."""
-        styles = self.face.styles.clone()
-        for name in sorted(strengths):  # so that not even rounding depends on the order
-            strength = strengths[name]
-            if strength:
-                others = [(other, s) for other, s in sorted(strengths.items()) if s and other != name]
-                more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
-                styles += strength * self.scale(name, strength) * (1 + more) * self._change(name)
-        return styles
-
-    def generator(self, strengths: Mapping[str, float]) -> RegionGenerator:
-        """The generator that draws them: the face's picture stays outside the regions of these edits."""
-        strongest = max((abs(s) for s in strengths.values()), default=0.0)
-        size = self._base.resolution
-        mask = self._root.mean_w.new_zeros(1, 1, size, size)
+    def face(self, strengths: Mapping[str, float]) -> Face:
+        """The face with the edits {name: strength}; the picture of the start stays outside their regions."""
+        strengths = {
+            name: s for name, s in sorted(strengths.items()) if s
+        }  # not even rounding knows the order
+        strongest, scales = max(map(abs, strengths.values()), default=0.0), {}
         for name, strength in strengths.items():
-            if strength:
-                weight = min(1.0, abs(strength) / (RAMP * strongest))
-                mask = torch.maximum(mask, weight * self._mask(name))
-        return RegionGenerator(self._root, self._base, mask)
+            others = ((other, s) for other, s in strengths.items() if other != name)
+            more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
+            scales[name] = strength * self.scale(name, strength) * (1 + more)
+        return self._moved(scales, {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()})
 
-    def plan(self, strengths: Mapping[str, float]) -> Plan:
-        """Where the landmarks of the face are to go; EditError for unknown edits, strengths out of range, none."""
-        return plan_edits(strengths, self.face.points)
+    def _moved(self, scales: Mapping[str, float], weights: Mapping[str, float] | None = None) -> Face:
+        """The face so far along directions {name: scale}, inside their regions, which count up to their weights."""
+        start = self.start
+        styles, size = start.styles.clone(), start.base.resolution
+        mask = styles.new_zeros(1, 1, size, size)
+        for name, scale in scales.items():
+            styles += scale * start.subject.directions.change(name, start.styles)
+            mask = torch.maximum(mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0])
+        face = start.inside(mask, styles)
+        for name in scales:
+            face = face.reaching(self._region(name)[1])
+        return face
 
-    def picture(self, strengths: Mapping[str, float], size: int | None = None) -> np.ndarray:
-        """The edited face as (size, size, 3) uint8; a size below the resolution is a preview."""
-        return self.generator(strengths).picture(self.styles(strengths), size)
-
-    def look(self, strengths: Mapping[str, float]) -> "FaceState":
-        """The edited face with its landmarks, to go on from; NoFaceError if there is no face any more."""
-        return self.editor.look(self.styles(strengths), self.generator(strengths))
-
-    def _change(self, name: str) -> Tensor:
-        return self.editor.directions.change(name, self.face.styles)
-
-    def _mask(self, name: str) -> Tensor:
+    def _region(self, name: str) -> tuple[Tensor, np.ndarray]:
+        """Where an edit is blended in, (1, 1, R, R), and the mask (MASK_SIDE, MASK_SIDE) of what it may reach."""
         if name not in self._masks:
-            plan = plan_edit(name, self.face.points)
-            self.editor.allow(plan.mask(self._root.resolution, 256))
-            size = 4 * self._base.resolution
-            self._masks[name] = blend_mask(self._root, plan.mask(self._root.resolution, size, soft=True))
+            root, plan = self.start.subject.generator, plan_edit(name, self.start.points)
+            soft = plan.mask(root.resolution, 4 * self.start.base.resolution, soft=True)
+            self._masks[name] = blend_mask(root, soft), plan.mask(root.resolution, MASK_SIDE)
         return self._masks[name]
 
     def _beside(self, name: str, strength: float, other: str, other_strength: float) -> float:
@@ -122,37 +113,37 @@ class Sliders:
 
     def _try_pair(self, strengths: dict[str, float]) -> dict[str, float]:
         """For two edits: how much more than alone each needs, as a share of its scale."""
-        styles = self.face.styles.clone()
-        for name, sign in strengths.items():
-            styles += sign * self.scale(name, sign) * self._change(name)
+        start = self.start.points
+        found = self._moved({name: sign * self.scale(name, sign) for name, sign in strengths.items()})
         try:
-            found = self.editor.look(styles, self.generator(strengths))
+            points = found.points
         except ValueError:  # no face, or no longer one
             return dict.fromkeys(strengths, 0.0)
         more = {}
         for name, sign in strengths.items():
-            way = share(name, plan_edit(name, self.face.points, sign), self.face.points, found.points)
+            way = share(name, plan_edit(name, start, sign), start, points)
             wanted = self._ways[name, sign]  # as alone
             more[name] = float(np.clip(wanted / max(way, 1e-3) - 1, *BESIDE))
         return more
 
     def _try(self, name: str, sign: int) -> float:
         """The scale at which the landmarks show the edit's aim, as near as a few trials come; or 0."""
-        plan, edit = plan_edit(name, self.face.points, sign), EDITS[name]
+        start, edit = self.start.points, EDITS[name]
+        plan = plan_edit(name, start, sign)
         tried, costs = {}, {}  # scale: share of the way; scale: how far from what is wanted
         least, most = edit.scales
         scale = max(1.0, least)
         while len(tried) <= CORRECTIONS and scale not in tried:
-            styles = self.face.styles + sign * scale * self._change(name)
+            found = self._moved({name: sign * scale})
             try:
-                found = self.editor.look(styles, self.generator({name: sign}))
+                points = found.points
             except ValueError:  # no face, or no longer one
                 break
-            way = share(name, plan, self.face.points, found.points)
-            spare = min(kept(name, self.face.points, found.points), 0.0)
+            way = share(name, plan, start, points)
+            spare = min(kept(name, start, points), 0.0)
             short = max(edit.aim - way, 0.0)
             tried[scale], costs[scale] = way, abs(way - edit.aim) + SHORT * short - KEEPING * spare
-            if scale == most and not reached(name, self.face.measures, found.measures):
+            if scale == most and not reached(name, self.start.measures, found.measures):
                 most = max(most, edit.farthest)
             if spare < 0 and way > edit.aim / 2:
                 scale = max(0.8 * scale, least)
@@ -163,6 +154,93 @@ class Sliders:
         best = min(costs, key=costs.get, default=0.0)
         self._ways[name, sign] = tried.get(best, 0.0)
         return best if tried.get(best, 0.0) > NO_HELP else 0.0
+
+
+class SliderTask:
+    """The face follows sliders: small pictures while they move, the face at its own size once they rest.
+
+    `move` and `release` may be called from another thread while it is at work. It ends when what was wanted last
+    is drawn; after another `move`, iterating goes on.
+    """
+
+    name = "sliders"
+
+    def __init__(self, sliders: Sliders):
+        self.sliders = sliders
+        self.strengths: dict[str, float] = {}  # of the face; without those that are 0
+        self._face = sliders.start
+        self._wanted: dict[str, float] = {}
+        self._moved = 0.0  # when
+        self._released = False
+        self._cost = np.inf  # seconds of the last whole picture
+
+    @property
+    def wanted(self) -> dict[str, float]:
+        """How the sliders stand, {edit: strength}; without those that are 0."""
+        return self._wanted
+
+    def move(self, strengths: Mapping[str, float]) -> None:
+        """The sliders stand like this now; EditError for an edit that there is not, or a strength out of range."""
+        for name, strength in strengths.items():
+            find_edit(name, strength)
+        self._wanted = {name: float(s) for name, s in strengths.items() if s}
+        self._moved, self._released = time.monotonic(), False
+
+    def release(self) -> None:
+        """No slider is held any more: the face at its own size need not wait for further moves."""
+        self._released = True
+
+    def stand(self, strengths: Mapping[str, float]) -> None:
+        """The sliders stand as they did for a face that is shown already."""
+        self.strengths = self._wanted = dict(strengths)
+
+    def __iter__(self) -> Iterator[Progress]:
+        drawn, step = None, 0
+        while self.reason is None:
+            wanted, slow, began = self._wanted, self._cost > FAST, time.perf_counter()
+            if slow and wanted is not drawn:
+                small = self.sliders.face(wanted).preview(PREVIEW_SIDE)
+                if drawn is None:  # it may have taken its time, to fit the edit: only now a person sees it
+                    self._moved = time.monotonic()
+                drawn, step = wanted, step + 1
+                yield Progress(step, time.perf_counter() - began, preview=self._enlarged(small))
+            elif slow and not self._released and time.monotonic() < self._moved + STILL:
+                time.sleep(0.02)
+                yield Progress(step)
+            else:
+                face = self.sliders.face(wanted) if wanted else self.sliders.start
+                face.picture  # noqa: B018  drawn here, in the time of the task
+                self._cost = time.perf_counter() - began
+                if wanted is self._wanted:
+                    self._face, self.strengths = face, wanted
+                step += 1
+                yield Progress(step, self._cost, face=face)
+
+    def _enlarged(self, small: np.ndarray) -> np.ndarray:
+        size = self.sliders.start.generator.resolution
+        return cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
+
+    @property
+    def face(self) -> Face:
+        return self._face
+
+    @property
+    def reason(self) -> str | None:
+        return "the sliders rest" if self.strengths == self._wanted else None
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is not None
+
+    @property
+    def share(self) -> float:
+        return float(self.ok)
+
+
+def learned_edits(face: Face) -> tuple[str, ...]:
+    """The edits that have a direction for this face."""
+    directions = face.subject.directions
+    return tuple(name for name in EDITS if directions is not None and name in directions)
 
 
 def _sign(strength: float) -> int:

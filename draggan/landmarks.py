@@ -27,8 +27,8 @@ FAN_FILES = {"2DFAN4-11f355bf06.pth.tar": "11f355bf06", "s3fd-619a316812.pth": "
 
 
 @dataclass(frozen=True)
-class Face:
-    """One face: 68 points, its box (left, top, right, bottom), both in pixels, and the detector's confidence."""
+class Detection:
+    """A face that was found: 68 points, its box (left, top, right, bottom), both in pixels, and the detector's confidence."""
 
     points: np.ndarray  # (68, 2) float32
     box: tuple[float, float, float, float]
@@ -43,7 +43,7 @@ class Face:
 class LandmarkDetector(Protocol):
     name: str
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Detection]:
         """All faces in an (H, W, 3) uint8 RGB image, largest first; [] where there is none."""
 
 
@@ -104,13 +104,13 @@ class DlibDetector:
         self._boxes = dlib.get_frontal_face_detector()
         self._points = dlib_model("shape_predictor", DLIB_POINTS, "dlib-landmarks")
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Detection]:
         # The HOG detector sees faces of 80 pixels and more: a portrait is searched at 512 pixels, and only
         # where that finds nothing at its own size (up to 2048) for the smaller faces of a group.
         faces = self._at(check_image(image), 512)
         return faces if faces or max(image.shape[:2]) <= 512 else self._at(image, 2048)
 
-    def detect_all(self, image: np.ndarray) -> list[Face]:
+    def detect_all(self, image: np.ndarray) -> list[Detection]:
         """As `detect`, but the small faces beside a large one, too; takes about a second."""
         faces = self._at(check_image(image), 512)
         if max(image.shape[:2]) > 512:
@@ -122,7 +122,7 @@ class DlibDetector:
                     faces.append(face)
         return sorted(faces, key=lambda face: -face.area)
 
-    def _at(self, image: np.ndarray, side: int) -> list[Face]:
+    def _at(self, image: np.ndarray, side: int) -> list[Detection]:
         """Faces of an image that is searched at `side` pixels at most, largest first."""
         import cv2
 
@@ -135,7 +135,7 @@ class DlibDetector:
         faces = [self._face(small, scale, *found) for found in zip(rectangles, scores, strict=True)]
         return sorted(faces, key=lambda face: -face.area)
 
-    def detect_in(self, image: np.ndarray, box: tuple[float, float, float, float]) -> list[Face]:
+    def detect_in(self, image: np.ndarray, box: tuple[float, float, float, float]) -> list[Detection]:
         """The face that is known to lie in a box, where the search for faces does not see it.
 
         The predictor starts from the box, so the points are the mean over boxes a little larger, smaller and
@@ -149,14 +149,14 @@ class DlibDetector:
                 cx, cy = x + across * half, y + down * half
                 rectangle = self._rectangle(*(round(v) for v in (cx - size, cy - size, cx + size, cy + size)))
                 found.append(self._face(image, 1.0, rectangle, 0.0).points)
-        return [Face(np.mean(found, axis=0), tuple(float(v) for v in box), 0.0)]
+        return [Detection(np.mean(found, axis=0), tuple(float(v) for v in box), 0.0)]
 
-    def _face(self, image: np.ndarray, scale: float, rectangle, score: float) -> Face:
+    def _face(self, image: np.ndarray, scale: float, rectangle, score: float) -> Detection:
         """The face in a rectangle of an image that was shrunken by `scale`."""
         points = np.array([(p.x, p.y) for p in self._points(image, rectangle).parts()], np.float32)
         box = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
         points = (points + 0.5) / scale - 0.5
-        return Face(points, tuple(float(v) / scale for v in box), float(score))
+        return Detection(points, tuple(float(v) / scale for v in box), float(score))
 
 
 class FaceAlignmentDetector:
@@ -197,7 +197,7 @@ class FaceAlignmentDetector:
                 f"{' and '.join(FAN_FILES)} and fetch them again: python download_models.py face-alignment"
             ) from None
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray) -> list[Detection]:
         image = check_image(image)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "No faces were detected."
@@ -205,7 +205,7 @@ class FaceAlignmentDetector:
                 image, return_bboxes=True, return_landmark_score=True
             )
         faces = [
-            Face(p[:, :2].astype(np.float32), tuple(float(v) for v in box[:4]), float(np.mean(score)))
+            Detection(p[:, :2].astype(np.float32), tuple(float(v) for v in box[:4]), float(np.mean(score)))
             for p, score, box in zip(points or [], scores or [], boxes if points else [], strict=True)
         ]
         return sorted(faces, key=lambda face: -face.area)

@@ -23,21 +23,24 @@ from tqdm import tqdm
 from common.commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
 from draggan import generators
 from draggan.drag import Settings
-from draggan.editor import EditRun, FaceEditor, FaceState, NoFaceError
+from draggan.editor import EditTask, has_landmarks
 from draggan.edits import EDITS, EditError, find_edit, plan_edit, reached, share
+from draggan.face import Face, NoFaceError, Subject
 from draggan.generators import (
     DEFAULT_MODEL,
     DEFAULT_PSI,
     Direction,
     Directions,
+    Generator,
     ModelError,
     load_generator,
     save_directions,
 )
 from draggan.generators.directions import ENDING
 from draggan.identity import LIMITS, Identity, identity_distance, outside_change
-from draggan.landmarks import BACKENDS, landmark_detector
+from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
 
+Model = tuple[Generator, LandmarkDetector]
 LEARNED = "slim,smile,close-eyes"
 # Share of the way that a drag goes beyond its edit's goal: what drags have in common gets clearer.
 FURTHER = 0.3
@@ -81,17 +84,20 @@ def main() -> None:
         for name in names:
             find_edit(name)
         generator = load_generator(options.model, device)
-        editor, identity = FaceEditor(generator, landmark_detector(options.landmarks, device)), Identity()
+        if not generator.is_face:
+            raise NoFaceError(f"one-click edits need a face model, and {generator.name} is none")
+        model = generator, landmark_detector(options.landmarks, device)
+        identity = Identity()
     except (EditError, ModelError, NoFaceError) as error:
         raise UserError(str(error)) from None
 
     folder = Path(options.work) / generator.name
-    complete = drag_all(editor, identity, seeds, names, options, folder)
+    complete = drag_all(model, identity, seeds, names, options, folder)
     if not complete:
         print(f"{folder} holds the drags so far; the same command goes on", file=sys.stderr)
         return
     output = Path(options.output or generators.CHECKPOINTS / f"{generator.name}{ENDING}")
-    directions, lines = learn(editor, seeds, names, options, folder)
+    directions, lines = learn(model, seeds, names, options, folder)
     write_atomically(output, lambda temporary: save_directions(temporary, directions))
     print("\n".join([*lines, f"{output}, {output.stat().st_size / 1e3:.0f} kB"]))
 
@@ -100,7 +106,7 @@ def main() -> None:
 
 
 def drag_all(
-    editor: FaceEditor, identity: Identity, seeds: list[int], names: list[str], options: Options, folder: Path
+    model: Model, identity: Identity, seeds: list[int], names: list[str], options: Options, folder: Path
 ) -> bool:
     """Drag what is not in the folder yet; False if the time ran out before."""
     todo = [
@@ -112,7 +118,7 @@ def drag_all(
             if options.max_minutes is not None and time.monotonic() - began > 60 * options.max_minutes:
                 return False
             bar.set_description(f"{name} of seed {seed}")
-            arrays = drag_face(editor, identity, seed, name, options)
+            arrays = drag_face(model, identity, seed, name, options)
             path = folder / f"{name}_{seed}.npz"
             write_atomically(path, lambda temporary, arrays=arrays: write_npz(temporary, arrays))
             bar.update()
@@ -120,21 +126,21 @@ def drag_all(
 
 
 def drag_face(
-    editor: FaceEditor, identity: Identity, seed: int, name: str, options: Options
+    model: Model, identity: Identity, seed: int, name: str, options: Options
 ) -> dict[str, np.ndarray]:
-    """One drag as its looks saw it; L looks, none where there was no face.
+    """One drag as it was drawn on the way: L looks, none where there was no face.
 
     changes (L, free rows, w_dim) from the start, shares, identity, outside and reached (L,) each.
     """
     looks: dict[str, list] = {k: [] for k in ("changes", "shares", "identity", "outside", "reached")}
-    styles, rows = editor.generator.seed_styles(seed, options.psi), editor.generator.free_rows
+    start = Subject(*model, seed=seed, psi=options.psi).face()
+    styles, rows = start.styles, start.generator.free_rows
     settings = Settings(**EDITS[name].drag, max_steps=options.max_steps)
     try:
-        start = editor.look(styles)
-        edit_run = EditRun(editor, start, name, settings=settings, goal=EDITS[name].goal + FURTHER)
-        free = edit_run.plan.mask(*2 * (len(start.picture),))
+        task = EditTask(start, name, settings=settings, goal=EDITS[name].goal + FURTHER)
+        free = task.plan.mask(*2 * (len(start.picture),))
         described = identity.describe(start.picture, start.points)
-        for progress in edit_run:
+        for progress in task:
             if (face := progress.face) is None:
                 continue
             looks["changes"].append((face.styles - styles)[0, :rows].float().cpu().numpy())
@@ -144,7 +150,7 @@ def drag_face(
             looks["outside"].append(outside_change(start.picture, face.picture, free))
             shows = reached(name, start.measures, face.measures)
             looks["reached"].append(
-                edit_run.share(face.points) >= EDITS[name].goal if shows is None else shows
+                task.share_of(face.points) >= EDITS[name].goal if shows is None else shows
             )
     except NoFaceError:
         looks = {k: [] for k in looks}
@@ -183,10 +189,10 @@ def chosen_look(drag: dict[str, np.ndarray], name: str) -> int | None:
 
 
 def learn(
-    editor: FaceEditor, seeds: list[int], names: list[str], options: Options, folder: Path
+    model: Model, seeds: list[int], names: list[str], options: Options, folder: Path
 ) -> tuple[Directions, list[str]]:
     """Directions from the kept drags, and a line on each. UserError where too few drags succeeded."""
-    generator = editor.generator
+    generator, detector = model
     mean_w = generator.mean_w.float().cpu()
     found, lines, counts = {}, [], {}
     for name in names:
@@ -207,11 +213,11 @@ def learn(
     made |= {
         k: v for k, v in asdict(options).items() if k in ("edits", "seeds", "psi", "max_steps", "landmarks")
     }
-    made["landmarks"] = editor.detector.name
+    made["landmarks"] = detector.name
     made["command"] = "draggan/learn_directions.py"
 
     directions = Directions(found, mean_w, made)
-    directions, more = settle(editor, directions, seeds, options.psi)
+    directions, more = settle(model, directions, seeds, options.psi)
     return directions, lines + more
 
 
@@ -256,26 +262,24 @@ def _fit(changes: Tensor, faces: Tensor, k: int, ridge: float) -> Direction:
 
 @torch.no_grad()
 def settle(
-    editor: FaceEditor, directions: Directions, seeds: list[int], psi: float
+    model: Model, directions: Directions, seeds: list[int], psi: float
 ) -> tuple[Directions, list[str]]:
     """Take out of each direction what it does of the other edits, then give it its scale; and lines about it.
 
     Both are measured by the landmarks of a few faces: at scale 1 half of them should be beyond the edit's aim.
     """
-    generator, names, lines = editor.generator, list(directions.edits), []
-    starts = []
+    names, lines, starts = list(directions.edits), [], []
     for seed in seeds:
-        try:
-            starts.append(editor.look(generator.seed_styles(seed, psi)))
-        except NoFaceError:
-            continue
+        start = Subject(*model, seed=seed, psi=psi).face()
+        if has_landmarks(start):
+            starts.append(start)
         if len(starts) == TRIED_ON:
             break
 
     def ways(name: str, direction: Direction, scale: float) -> np.ndarray:
         """Medians over the faces (edits,): what share of each edit's way the direction at a scale goes."""
         trial = Directions({name: scaled(direction, scale)}, directions.mean_w)
-        rows = [shares_after(editor, trial, start, name, names) for start in starts]
+        rows = [shares_after(trial, start, name, names) for start in starts]
         return np.median([row for row in rows if row is not None] or [np.zeros(len(names))], axis=0)
 
     at = {name: EDITS[name].aim for name in names}
@@ -300,13 +304,10 @@ def settle(
     return Directions(clean, directions.mean_w, directions.made), lines
 
 
-def shares_after(
-    editor: FaceEditor, directions: Directions, start: FaceState, name: str, names: list[str]
-) -> list[float] | None:
+def shares_after(directions: Directions, start: Face, name: str, names: list[str]) -> list[float] | None:
     """Share of each edit's way that a face goes by one direction as it is; None if no face is left."""
-    try:
-        found = editor.look(start.styles + directions.change(name, start.styles))
-    except NoFaceError:
+    found = start.with_styles(start.styles + directions.change(name, start.styles))
+    if not has_landmarks(found):
         return None
     return [share(other, plan_edit(other, start.points), start.points, found.points) for other in names]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from common.commandline import UserError
 from draggan.edit_files import edit_note
-from draggan.editor import FaceState
+from draggan.face import Face
 from draggan.generators import Directions, Generator, ModelError
 from draggan.identity import Identity, identity_distance
 from draggan.landmarks import LandmarkDetector
 from draggan.perceptual import Perceptual
-from draggan.photo_editor import PhotoEditor, PhotoFace, open_saved, save
-from draggan.photos import SUFFIXES, PhotoError, find_faces, open_photo
+from draggan.photo_editor import CutOut, PhotoTask, open_saved, save
+from draggan.photos import SUFFIXES, Photo, PhotoError, find_faces, open_photo
 
 
 def list_photos(image: str) -> dict[str, Path]:
@@ -54,39 +54,46 @@ class PhotoSource:
         alone = sum(Path(other).stem == stem for other in self.photos) == 1
         return stem if alone else key
 
-    def open(self, key: str, record: dict, say: Callable[[str], None]) -> tuple[PhotoEditor, FaceState]:
-        """Open a photo and invert its face, or take the inversion that is kept; PhotoError if it cannot be used."""
+    def open(self, key: str, record: dict, tell: Callable[[str], None]) -> Face:
+        """The face of a photo, found in the generator or taken from where it is kept.
+
+        PhotoError where the photo cannot be used. tell: is given how far it is.
+        """
         record["name"] = self.name(key)
         photo = open_photo(self.photos[key], key)
         if photo.notices:
             record["notices"] = list(photo.notices)
         kept = self.keep / f"{key}.{self.preset}.{self.face}.safetensors" if self.keep else None
         if kept and kept.is_file():
-            face, inverted = open_saved(kept, photo, self.generator)
+            face = open_saved(kept, photo, self.generator, self.detector, self.directions).face()
         else:
-            faces = find_faces(photo, self.detector)
-            if self.face >= len(faces):
-                raise PhotoError(f"{key} has {len(faces)} faces, so there is no --face {self.face}")
-            face = PhotoFace(photo, faces[self.face], self.generator.resolution)
-            inversion = face.invert(self.generator, self.preset, self.perceptual)
-            for progress in inversion:
-                say(f"{progress.stage} {progress.step} of {progress.steps}")
-                record["inversion_seconds"] = progress.seconds
-            inverted = inversion.result
+            face = self._find(key, photo, record, tell)
             if kept:
-                save(kept, face, inverted)
-        editor = PhotoEditor(face, inverted, self.detector, self.directions)
-        drawn = inverted.generator.picture(inverted.styles)
-        record["inversion_error"] = face.error(drawn)
+                save(kept, face.subject)
+        cut_out, drawn = face.subject.cut_out, face.generator.picture(face.styles)
+        record["inversion_error"] = cut_out.error(drawn)
         record["inversion_identity"] = identity_distance(
-            *(self.identity.describe(picture, face.points) for picture in (face.aligned, drawn))
+            *(self.identity.describe(picture, cut_out.points) for picture in (cut_out.aligned, drawn))
         )
-        return editor, editor.look(inverted.styles)
+        return face
 
-    def write(self, editor: PhotoEditor, face: FaceState, path: Path, record: dict | None) -> None:
-        """The whole photo with the face's change in it; without a record: as it was."""
-        photo = editor.face.photo
+    def _find(self, key: str, photo: Photo, record: dict, tell: Callable[[str], None]) -> Face:
+        faces = find_faces(photo, self.detector)
+        if self.face >= len(faces):
+            raise PhotoError(f"{key} has {len(faces)} faces, so there is no --face {self.face}")
+        cut_out = CutOut(photo, faces[self.face], self.generator.resolution)
+        task = PhotoTask(
+            cut_out, self.generator, self.detector, self.directions, self.preset, self.perceptual
+        )
+        for progress in task:
+            tell(f"{progress.stage} {progress.step} of {progress.steps}")
+            record["inversion_seconds"] = progress.seconds
+        return task.face
+
+    def write(self, face: Face, path: Path, record: dict | None) -> None:
+        """The whole photo with the face's change in it. record: what its metadata says; None: it is not edited."""
+        photo = face.subject.cut_out.photo
         if record is None:
             photo.write(path, photo.pixels)
         else:
-            photo.write(path, editor.paste(face.styles, face.generator), Edit=edit_note(record))
+            photo.write(path, face.subject.paste(face), Edit=edit_note(record))

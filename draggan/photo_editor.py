@@ -1,20 +1,16 @@
-"""Editing a face of a photo: the same edits, and their change put back into the whole photo.
+"""Faces of photos: brought into the generator, edited like any other, and put back into the whole photo.
 
-    face = PhotoFace(photo, find_faces(photo, detector)[0], generator.resolution)
-    inversion = face.invert(generator, "fast")
-    for progress in inversion: ...                   # previews; may be left at any time
-    editor = PhotoEditor(face, inversion.result, detector)
-    run = EditRun(editor, editor.look(editor.styles), "smile")
-    for progress in run: ...
-    photo.write(Path("smile.png"), editor.paste(run.result.face.styles, run.result.face.generator))
-
-What an edit shows, and what its landmarks are found in, is the aligned photo with the change: edited minus
-reconstructed. So the photo keeps its own skin, hair and background, and a face drawn with the styles that were
-found is the photo itself.
+cut_out = CutOut(photo, find_faces(photo, detector)[0], generator.resolution)
+bringing = PhotoTask(cut_out, generator, detector, load_directions(generator), "fast")
+for progress in bringing: ...                    # previews; may be left at any time
+edit = EditTask(bringing.face, "smile")
+for progress in edit: ...
+photo.write(Path("smile.png"), edit.face.subject.paste(edit.face))
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,28 +32,29 @@ from draggan.alignment import (
     paste,
     without_ghosts,
 )
-from draggan.drag import Settings, with_settings
-from draggan.editor import FaceEditor
 from draggan.edits import frame
+from draggan.face import Face, Subject
 from draggan.generators import Directions, Generator
 from draggan.inversion import Inversion, Inverted, Preset
-from draggan.landmarks import Face, LandmarkDetector
+from draggan.landmarks import Detection, LandmarkDetector
 from draggan.perceptual import Perceptual
-from draggan.photos import Photo, PhotoError
+from draggan.photos import NOTE, Photo, PhotoError
+from draggan.tasks import Progress
 
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 # Of the drag in a photo, beside what edits.py says: landmarks follow it less than in a generated picture, so it
 # goes on for longer; and a jaw in smaller steps, or it is pulled in much too far before they have seen it.
 DRAG = {"slim": {"max_steps": 64, "lr": 0.002}, "smile": {"max_steps": 112}}
+REGIONS_KEPT = 4  # of a photo's faces: a drag and what it is compared with look at a few over and over
 FILE_KIND = "draggan-photo-1"  # in a saved file's metadata
 
 
 @dataclass
-class PhotoFace:
+class CutOut:
     """One face of a photo, cut out as the generator's training pictures were. PhotoError where that cannot be."""
 
     photo: Photo
-    face: Face  # as find_faces gives it, in pixels of the photo
+    face: Detection  # as find_faces gives it, in pixels of the photo
     size: int  # of the cut-out: the generator's resolution
     alignment: Alignment = field(init=False)
     aligned: np.ndarray = field(init=False)  # (size, size, 3) uint8
@@ -71,12 +68,6 @@ class PhotoFace:
             raise PhotoError.of("bad_face", name=self.photo.name, reason=error) from None
         self.points = self.alignment.to_aligned(self.face.points)
 
-    def invert(
-        self, generator: Generator, preset: str | Preset = "fast", perceptual: Perceptual | None = None
-    ) -> Inversion:
-        """The search for this face; see inversion.py."""
-        return Inversion(generator, self.aligned, self.points, preset, perceptual)
-
     def error(self, picture: np.ndarray) -> float:
         """Mean absolute difference on [0, 1] between a picture (size, size, 3) uint8 and the photo, on the face.
 
@@ -86,109 +77,178 @@ class PhotoFace:
         return float(np.abs(picture[face].astype(np.float32) - self.aligned[face]).mean() / 255)
 
 
-class PhotoEditor(FaceEditor):
-    """A photo's face, the generator that draws it and a detector."""
+class PhotoSubject(Subject):
+    """The person on a photo: the cut-out, and the generator that draws it with the styles that were found.
+
+    What a face shows, and what its landmarks are found in, is the cut-out with the change: edited minus
+    reconstructed. So the photo keeps its own skin, hair and background, and the face of the styles that were
+    found is the photo itself.
+    """
+
+    note = NOTE
+    drag_settings = DRAG
+    # The generator was tuned around the photo's styles: direction and drag lead too far away from them together.
+    drag_anew_first = True
 
     def __init__(
         self,
-        face: PhotoFace,
+        cut_out: CutOut,
         inverted: Inverted,
         detector: LandmarkDetector,
         directions: Directions | None = None,
     ):
         super().__init__(inverted.generator, detector, directions)
-        self.face, self.inverted = face, inverted
-        self.styles = inverted.styles  # where an edit starts
-        self.region = face_region(face.points, face.size)
-        self._also = np.zeros((face.size, face.size), bool)
-        self._reconstructed = self._image(inverted.styles)
-        self._unit = frame(face.points).unit
-        self._fine = fine_structure(face.aligned - self._reconstructed, self._unit)
+        self.cut_out, self.inverted = cut_out, inverted
+        self._regions: dict[bytes | None, np.ndarray] = {}
+        self._unit = frame(cut_out.points).unit
+        self._reconstructed = self._image(Face(self, inverted.styles))
+        self._fine = fine_structure(cut_out.aligned - self._reconstructed, self._unit)
 
         # Some faces are found in the photo, but no longer in the cut-out: there it is known where to look.
         self._box = None
-        if hasattr(detector, "detect_in") and not detector.detect(face.aligned):
-            left, top, right, bottom = face.face.box
-            x, y = face.alignment.to_aligned(np.array(((left + right) / 2, (top + bottom) / 2)))
-            half = 0.5 * max(right - left, bottom - top) / face.alignment.scale
+        if hasattr(detector, "detect_in") and not detector.detect(cut_out.aligned):
+            left, top, right, bottom = cut_out.face.box
+            x, y = cut_out.alignment.to_aligned(np.array(((left + right) / 2, (top + bottom) / 2)))
+            half = 0.5 * max(right - left, bottom - top) / cut_out.alignment.scale
             self._box = (x - half, y - half, x + half, y + half)
 
-    def find(self, picture: np.ndarray) -> list[Face]:
-        return self.detector.detect_in(picture, self._box) if self._box else super().find(picture)
+    def face(self) -> Face:
+        """The photo's face before any edit."""
+        return Face(self, self.inverted.styles)
 
-    def settings(self, name: str) -> Settings:
-        return with_settings(super().settings(name), **DRAG.get(name, {}))
+    def detect(self, picture: np.ndarray) -> list[Detection]:
+        return self.detector.detect_in(picture, self._box) if self._box else super().detect(picture)
 
-    def drags(self, name: str) -> tuple[bool, ...]:
-        # The generator was tuned around the photo's styles: direction and drag lead too far away from them together.
-        return tuple(reversed(super().drags(name)))
+    def extend(self, changeable: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
+        """(size, size) bool. Edits reach beyond the face's own region: ears beside a slim face, hair."""
+        size = (self.cut_out.size, self.cut_out.size)
+        reached = cv2.resize(np.asarray(mask, np.float32), size) > 0.5
+        if changeable is None:
+            return reached
+        return changeable if changeable[reached].all() else changeable | reached
 
-    def allow(self, mask: np.ndarray) -> None:
-        """Let the change show where a mask (H, W) of any size is above 0.5, too: ears beside a slim face, hair."""
-        size = (self.face.size, self.face.size)
-        self._also |= cv2.resize(np.asarray(mask, np.float32), size) > 0.5
-        self.region = face_region(self.face.points, self.face.size, also=self._also)
+    def region(self, face: Face) -> np.ndarray:
+        """Where a face's change shows in the cut-out: (size, size) float32, feathered from 1 to 0."""
+        key = None if face.changeable is None else face.changeable.tobytes()
+        if key not in self._regions:
+            while len(self._regions) >= REGIONS_KEPT:
+                self._regions.pop(next(iter(self._regions)))
+            self._regions[key] = face_region(self.cut_out.points, self.cut_out.size, also=face.changeable)
+        return self._regions[key]
 
     @torch.no_grad()
-    def _image(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
-        """(size, size, 3) float32, in levels of 0 to 255."""
-        image = (generator or self.generator).image(styles)[0].float().clamp(-1, 1)
+    def _image(self, face: Face) -> np.ndarray:
+        """What the generator makes of a face: (size, size, 3) float32, in levels of 0 to 255."""
+        image = face.generator.image(face.styles)[0].float().clamp(-1, 1)
         return image.add(1).mul(127.5).permute(1, 2, 0).contiguous().cpu().numpy()
 
-    def change(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
-        """What styles change in the aligned photo: (size, size, 3) float32 in levels of 0 to 255.
+    def change(self, face: Face) -> np.ndarray:
+        """What a face changes in the cut-out: (size, size, 3) float32 in levels of 0 to 255."""
+        change = without_ghosts(self._image(face) - self._reconstructed, self._fine, self._unit)
+        return self._in_colours(change)
 
-        `generator`: what draws them, for a face whose edits were kept to a region.
-        """
-        change = without_ghosts(self._image(styles, generator) - self._reconstructed, self._fine, self._unit)
-        if self.face.photo.grey:
-            change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
-        return change
+    def _in_colours(self, change: np.ndarray) -> np.ndarray:
+        """A change (H, W, 3) without colour where the photo is grey."""
+        if not self.cut_out.photo.grey:
+            return change
+        return np.repeat((change @ LUMA)[..., None], 3, axis=2)
 
-    def draw(
-        self, styles: torch.Tensor, generator: Generator | None = None, size: int | None = None
-    ) -> np.ndarray:
-        """The aligned photo (size, size, 3) uint8 with the change that the styles (1, rows, w_dim) make."""
-        if size is not None and size < self.face.size:
-            small = (generator or self.generator).picture(styles, size).astype(np.float32)
-            drawn, photo, region = (
+    def draw(self, face: Face, size: int | None = None) -> np.ndarray:
+        """The cut-out (size, size, 3) uint8 with the change that a face makes."""
+        aligned, region = self.cut_out.aligned, self.region(face)
+        if size is None or size >= self.cut_out.size:
+            change = self.change(face)
+        else:
+            drawn, aligned, region = (
                 cv2.resize(each, (size, size), interpolation=cv2.INTER_AREA)
-                for each in (self._reconstructed, self.face.aligned, self.region)
+                for each in (self._reconstructed, aligned, region)
             )
-            change = small - drawn
-            if self.face.photo.grey:
-                change = np.repeat((change @ LUMA)[..., None], 3, axis=2)
-            return np.clip(np.rint(photo + region[..., None] * change), 0, 255).astype(np.uint8)
-        moved = self.face.aligned + self.region[..., None] * self.change(styles, generator)
-        return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+            change = face.generator.picture(face.styles, size).astype(np.float32) - drawn
+            change = self._in_colours(change)
+        return np.clip(np.rint(aligned + region[..., None] * change), 0, 255).astype(np.uint8)
 
-    def paste(self, styles: torch.Tensor, generator: Generator | None = None) -> np.ndarray:
+    def paste(self, face: Face) -> np.ndarray:
         """The whole photo (H, W, 3) uint8, sRGB, with that change; pixels outside the region as they were."""
-        change = self.change(styles, generator)
+        change = self.change(face)
         gone = ghost_share(change, self._unit)
-        return paste(self.face.photo.pixels, change, self.region, self.face.alignment, gone)
+        return paste(self.cut_out.photo.pixels, change, self.region(face), self.cut_out.alignment, gone)
+
+
+class PhotoTask:
+    """Bring a photo's face into a generator. Left early, the face is the best so far.
+
+    preset: a name of inversion.PRESETS, or a Preset. perceptual: the features to compare by; None: read now, with a
+    ModelError where their weights are missing.
+    """
+
+    name = "photo"
+
+    def __init__(
+        self,
+        cut_out: CutOut,
+        generator: Generator,
+        detector: LandmarkDetector,
+        directions: Directions | None = None,
+        preset: str | Preset = "fast",
+        perceptual: Perceptual | None = None,
+    ):
+        self.cut_out, self._detector, self._directions = cut_out, detector, directions
+        self.inversion = Inversion(generator, cut_out.aligned, cut_out.points, preset, perceptual)
+        self.reason: str | None = None
+        self.share = 0.0
+        self._steps = self._run()
+        self._face: Face | None = None
+
+    def __iter__(self) -> Iterator[Progress]:
+        return self._steps
+
+    def _run(self) -> Iterator[Progress]:
+        for found in self.inversion:
+            self._face, self.share = None, found.step / found.steps
+            yield Progress(
+                found.step, found.seconds, found.steps, found.stage, found.loss, preview=found.picture
+            )
+        self.reason = "step limit"
+
+    @property
+    def face(self) -> Face:
+        if self._face is None:
+            subject = PhotoSubject(self.cut_out, self.inversion.result, self._detector, self._directions)
+            self._face = subject.face()
+        return self._face
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is not None
 
 
 # --- saved and opened again -------------------------------------------------------------------------------
 
 
-def _fingerprint(face: PhotoFace) -> str:
-    return hashlib.sha256(np.ascontiguousarray(face.photo.pixels)).hexdigest()
+def _fingerprint(photo: Photo) -> str:
+    return hashlib.sha256(np.ascontiguousarray(photo.pixels)).hexdigest()
 
 
-def save(path: Path, face: PhotoFace, inverted: Inverted) -> None:
+def save(path: Path, subject: PhotoSubject) -> None:
     """Styles, tuned weights and the place of the face as one safetensors file. UserError if it cannot be written."""
+    cut_out, inverted = subject.cut_out, subject.inverted
     tensors = {f"weights.{name}": tensor for name, tensor in inverted.weights.items()}
     tensors["styles"] = inverted.styles
-    tensors["points"] = torch.from_numpy(np.asarray(face.face.points, np.float32))
-    tensors["box"] = torch.tensor(face.face.box)
+    tensors["points"] = torch.from_numpy(np.asarray(cut_out.face.points, np.float32))
+    tensors["box"] = torch.tensor(cut_out.face.box)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = {"kind": FILE_KIND, "model": inverted.generator.name, "photo": _fingerprint(face)}
+    about = {"kind": FILE_KIND, "model": inverted.generator.name, "photo": _fingerprint(cut_out.photo)}
     metadata = {"draggan": json.dumps(about)}
     write_atomically(path, lambda part: save_file(tensors, part, metadata=metadata))
 
 
-def open_saved(path: Path, photo: Photo, generator: Generator) -> tuple[PhotoFace, Inverted]:
+def open_saved(
+    path: Path,
+    photo: Photo,
+    generator: Generator,
+    detector: LandmarkDetector,
+    directions: Directions | None = None,
+) -> PhotoSubject:
     """What `save` wrote, for the same photo and generator; PhotoError where it is for others, or no such file."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -202,8 +262,8 @@ def open_saved(path: Path, photo: Photo, generator: Generator) -> tuple[PhotoFac
         raise PhotoError(f"{path} is no saved face of a photo; invert the photo again") from None
     if about["model"] != generator.name:
         raise PhotoError(f"{path} was made with the model {about['model']}, not {generator.name}")
-    face = PhotoFace(photo, Face(points, box, 1.0), generator.resolution)
-    if about["photo"] != _fingerprint(face):
+    cut_out = CutOut(photo, Detection(points, box, 1.0), generator.resolution)
+    if about["photo"] != _fingerprint(photo):
         raise PhotoError(f"{path} belongs to another photo than {photo.name}")
     weights = {k.removeprefix("weights."): v for k, v in tensors.items() if k.startswith("weights.")}
     try:
@@ -211,4 +271,4 @@ def open_saved(path: Path, photo: Photo, generator: Generator) -> tuple[PhotoFac
         own = generator.copy_with(weights) if weights else generator
     except ValueError as error:
         raise PhotoError(f"{path} does not fit the model: {error}") from None
-    return face, Inverted(own, styles, weights)
+    return PhotoSubject(cut_out, Inverted(own, styles, weights), detector, directions)

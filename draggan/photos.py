@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 from common.commandline import write_atomically
 from draggan.alignment import cut, ffhq_alignment
 from draggan.edits import frame
-from draggan.landmarks import Face, LandmarkDetector
+from draggan.landmarks import Detection, LandmarkDetector
 
 # Other formats that Pillow knows are left out: some start programs, some are no photos.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
@@ -34,8 +34,8 @@ SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmar
 NOTE = "AI-edited: the face in this photo was changed by a neural network"
 
 
-# What is said of a photo, by kind: why it cannot be used, and what was done to it. A page may say it otherwise.
-SAID = {
+# Messages about a photo, by kind: why it cannot be used, and what was done to it. The app has them in Chinese, too.
+MESSAGES = {
     "too_many_bytes": "{name} has more than {most} MB, too many for a photo",
     "unreadable": "{name} cannot be read ({reason}); give the path of a photo",
     "heic": "{name} is a HEIC photo, which cannot be read here; save or export it as JPEG",
@@ -56,7 +56,7 @@ SAID = {
 
 
 class PhotoError(ValueError):
-    """A photo cannot be used; the message says which, why, and what to do. Some have a kind and values of SAID."""
+    """A photo cannot be used; the message says which, why, and what to do. Some have a kind and values of MESSAGES."""
 
     def __init__(self, message: str, kind: str | None = None, **values):
         super().__init__(message)
@@ -64,14 +64,14 @@ class PhotoError(ValueError):
 
     @classmethod
     def of(cls, kind: str, **values) -> "PhotoError":
-        return cls(SAID[kind].format(**values), kind, **values)
+        return cls(MESSAGES[kind].format(**values), kind, **values)
 
 
 class Notice(str):
-    """A sentence about what was done to a photo, of a kind of SAID."""
+    """A sentence about what was done to a photo, of a kind of MESSAGES."""
 
     def __new__(cls, kind: str, name: str):
-        notice = super().__new__(cls, SAID[kind].format(name=name))
+        notice = super().__new__(cls, MESSAGES[kind].format(name=name))
         notice.kind = kind
         return notice
 
@@ -231,7 +231,7 @@ def _convert(image: Image.Image, source, target) -> Image.Image:
     )
 
 
-def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Face]:
+def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Detection]:
     """All faces of a photo that are large enough, largest first; PhotoError where there is none."""
     pixels = photo.pixels
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
@@ -249,7 +249,7 @@ def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Face]:
     return large
 
 
-def _refined(photo: Photo, face: Face, scale: float, detector: LandmarkDetector) -> Face:
+def _refined(photo: Photo, face: Detection, scale: float, detector: LandmarkDetector) -> Detection:
     """A face of the shrunken photo in the photo's pixels, its landmarks found again upright and close by."""
     points = (face.points + 0.5) / scale - 0.5
     box = tuple(v / scale for v in face.box)

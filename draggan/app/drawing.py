@@ -13,6 +13,13 @@ def enlargement(size: int) -> int:
     return max(1, -(-SHOWN_SIDE // size))
 
 
+def in_picture(x: float, y: float, size: int) -> tuple[float, float]:
+    """A place of the shown image in pixels of the picture, which has `size`."""
+    times = enlargement(size)
+    at = ((v + 0.5) / times - 0.5 for v in (x, y))
+    return tuple(min(max(v, 0.0), size - 1.0) for v in at)  # the outer halves of the border's pixels, too
+
+
 def overlay(
     picture: np.ndarray,
     handles: np.ndarray | list = (),

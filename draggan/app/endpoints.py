@@ -2,18 +2,17 @@
 
 A script's client has a session like a visitor of the page: /edit and /drag go on from the picture that the
 last call left, and /photo without a photo from the one that was sent before. While a call waits or works,
-`job.status().progress_data` says so. A mistake is raised at the caller with the text that the page would show.
+`job.status().progress_data` says so. An error is raised at the caller with the text that the page would show.
 """
 
-from operator import attrgetter
 from pathlib import Path
 
 import gradio as gr
 from gradio.components.api_component import Api
 
-from draggan.app.handlers import Handlers
+from draggan.app.handlers import ERRORS, Handlers
 from draggan.app.session import Session
-from draggan.app.texts import say, say_error
+from draggan.app.texts import Message, error_message
 from draggan.app.view import View
 from draggan.edits import EDITS
 from draggan.generators import DEFAULT_PSI
@@ -41,19 +40,19 @@ class Endpoints:
         """The actions, each with what it has begun: the session and what it shows at the end."""
         session = self.handlers.session(request)
         for name, *inputs in actions:
-            attrgetter(name)(session)(*inputs)
+            getattr(session, name)(*inputs)
             if session.running:
                 for view in session.watch():
-                    key, words = ("waiting", {"place": view.place}) if view.place else view.note
-                    progress((view.step, None), desc=say(key, **words))
+                    message = Message("waiting", {"place": view.place}) if view.place else view.message
+                    progress((view.step, None), desc=message.text())
         return session, session.view()
 
     def _call(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[str, dict]:
         """Picture and report of the actions."""
         try:
             _, view = self._do(request, progress, *actions)
-        except (ValueError, RuntimeError) as error:
-            raise gr.Error(say_error(error)) from None
+        except ERRORS as error:
+            raise gr.Error(error_message(error).text()) from None
         return str(view.result), report_of(view)
 
     def generate(
@@ -77,8 +76,8 @@ class Endpoints:
             if any(len(pair) != 2 for pair in points):
                 raise ValueError
         except (TypeError, ValueError):
-            raise gr.Error(say("bad_points")) from None
-        return self._call(request, progress, ("clear_points",), *clicks, ("start",))
+            raise gr.Error(Message("bad_points").text()) from None
+        return self._call(request, progress, ("mark", "clear_points"), *clicks, ("start",))
 
     def photo(
         self,
@@ -90,15 +89,15 @@ class Endpoints:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
-        first = [("photo.check_shown",)]
+        first = [("require_photo_shown",)]
         if photo is not None:
-            sent = ("photo.open", photo, Path(photo).name, True)
-            first = [sent, ("photo.choose", int(face)), ("photo.bring_in", preset)]
+            sent = ("open_photo", photo, Path(photo).name, True)
+            first = [sent, ("choose_face", int(face)), ("bring_in", preset)]
         try:
             session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
-            return str(session.photo.write()), report_of(view)
-        except (ValueError, RuntimeError) as error:
-            raise gr.Error(say_error(error)) from None
+            return str(session.save_photo()), report_of(view)
+        except ERRORS as error:
+            raise gr.Error(error_message(error).text()) from None
 
     def lay_out(self) -> None:
         """Inside a gr.Blocks: the endpoints with the types of what they take and return."""
@@ -129,13 +128,13 @@ class Endpoints:
 
 
 def report_of(view: View) -> dict:
-    key, words = view.note
+    key, values = view.message
     return {
         "ok": key in ("ready", "ready_no_face", "photo_ready", "done", "done_at_once"),
         "steps": view.step,
         "mean_distance_px": view.distance,
-        "share": words.get("share"),
-        "seed": None if view.subject.editor else view.subject.seed,
-        "model": view.subject.model,
-        "note": say(key, **words),
+        "share": values.get("share"),
+        "seed": view.seed,
+        "model": view.model,
+        "note": view.message.text(),
     }

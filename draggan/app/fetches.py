@@ -9,7 +9,7 @@ from pathlib import Path
 
 import download_models
 from draggan import generators
-from draggan.app.texts import Mistake
+from draggan.app.texts import TranslatedError
 from draggan.generators import DEFAULT_MODEL, models
 
 ROOT = Path(download_models.__file__).resolve().parent
@@ -40,13 +40,13 @@ class Fetches:
         return here + [(f"{name} ↓ {size}", name) for name, size in self.missing().items()]
 
     def fetch(self, name: str) -> Iterator[tuple[int, int]]:
-        """Bytes that are here and bytes in all (about), until the model is here. Mistake if it failed."""
+        """Bytes that are here and bytes in all (about), until the model is here. TranslatedError if it failed."""
         if name not in self.missing():
             return
         model = next(model for model in download_models.MODELS if model.name == name)
         total = _size(model)
         if not self._lock.acquire(blocking=False):
-            raise Mistake("fetching_already")
+            raise TranslatedError("fetching_already")
         try:
             with subprocess.Popen(
                 [*self._command, name], cwd=ROOT, text=True, errors="replace",
@@ -64,7 +64,7 @@ class Fetches:
                     reader.join()
             if process.returncode:
                 lines = [line.strip() for line in said if line.strip()]
-                raise Mistake("failed", reason=lines[-1].removeprefix("error: ") if lines else "?")
+                raise TranslatedError("failed", reason=lines[-1].removeprefix("error: ") if lines else "?")
         finally:
             self._lock.release()
 

@@ -1,4 +1,4 @@
-"""The files of one session: in a folder of their own, which goes with it."""
+"""The files of one session, in a folder of their own that goes with it."""
 
 import secrets
 import shutil
@@ -26,7 +26,7 @@ class Folder:
             self._files += 1
             return self.path / f"{self._files:05d}.{kind}"
 
-    def draw(self, image: np.ndarray, note: str = files.NOTE) -> Path:
+    def draw(self, image: np.ndarray, note: str = files.AI_MADE) -> Path:
         """An image (H, W, 3) uint8 to look at: a JPEG that is gone when some more were drawn."""
         path = files.write_jpeg(self.new("jpg"), image, note=note)
         with self._lock:

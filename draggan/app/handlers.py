@@ -6,15 +6,16 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from operator import attrgetter
 
 import gradio as gr
 import numpy as np
 
+from common.commandline import UserError
 from draggan.app.fetches import Fetches
-from draggan.app.session import Session, View
-from draggan.app.studio import Studio
-from draggan.app.texts import say, say_error
+from draggan.app.session import Session
+from draggan.app.sessions import Sessions
+from draggan.app.texts import Message, error_message
+from draggan.app.view import View
 from draggan.drag import Settings
 from draggan.edits import EDITS
 
@@ -37,6 +38,7 @@ RANGES = {
 }
 DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_rows": 0}  # 0: the model's own
 
+ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 Values = list  # one for each of SHOWN
 
 
@@ -51,28 +53,27 @@ def values(updates: dict) -> Values:
 
 
 class Handlers:
-    def __init__(self, studio: Studio, seed: int, fetches: Fetches | None = None):
+    def __init__(self, sessions: Sessions, seed: int, fetches: Fetches | None = None):
         """seed: the face that a visitor begins with."""
-        self.studio, self.seed, self.fetches = studio, seed, fetches or Fetches()
+        self.sessions, self.seed, self.fetches = sessions, seed, fetches or Fetches()
 
     def session(self, request: gr.Request) -> Session:
-        session = self.studio.session(request.session_hash)
+        session = self.sessions.get(request.session_hash)
         session.begin(self.seed)
         return session
 
     def leave(self, request: gr.Request) -> None:
-        self.studio.drop(request.session_hash)
+        self.sessions.drop(request.session_hash)
 
     # --- showing a session ----------------------------------------------------------------------------------
 
     def shown(self, view: View, language: str, sliders: bool = True) -> Values:
         """sliders: show how they stand, too; not while somebody moves them."""
-        key, words = ("waiting", {"place": view.place}) if view.place else view.note
-        progress, words_of_it = view.progress or (None, {})
+        message = Message("waiting", {"place": view.place}) if view.place else view.message
         updates = {
             "picture": str(view.image),
-            "note": say(key, language, **words),
-            "progress": say(progress, language, **words_of_it) if progress else "",
+            "note": message.text(language),
+            "progress": view.progress.text(language) if view.progress else "",
             "start": gr.update(interactive=not view.running),
             "stop": gr.update(interactive=view.running),
             "bring_in": gr.update(interactive=not view.running),
@@ -105,8 +106,8 @@ class Handlers:
                 value=[str(path) for path in view.gallery],
                 selected_index=view.at if view.at >= 0 else None,
             ),
-            "seed": view.subject.seed,
-            "model": gr.update(value=view.subject.model),
+            "seed": gr.skip() if view.seed is None else view.seed,
+            "model": gr.update(value=view.model),
             "fetch": gr.update(visible=False),
             "faces": gr.update(
                 value=[str(path) for path in photo.faces],
@@ -117,31 +118,31 @@ class Handlers:
             "whole_tab": gr.update(visible=photo.after is not None),
             "download_photo": gr.update(visible=photo.after is not None),
             "why_not": gr.update(visible=not view.is_face),
-            "about_sliders": say(view.about_sliders[0], language, **view.about_sliders[1]),
+            "about_sliders": view.about_sliders.text(language),
             "x": x,
             "y": y,
             **{f"edit_{name}": gr.update(interactive=view.is_face) for name in EDITS},
         }
 
-    def mistake(self, error: Exception, request: gr.Request) -> Values:
+    def error(self, error: Exception, request: gr.Request) -> Values:
         """The error where the person looks, everything else as it is."""
-        return values({"note": f"⚠️ {say_error(error, language_of(request))}"})
+        return values({"note": f"⚠️ {error_message(error).text(language_of(request))}"})
 
     # --- events ---------------------------------------------------------------------------------------------
 
     def act(self, name: str, *fixed) -> Callable[..., Values]:
         """A handler that calls a method of the session with the event's inputs and shows the result.
 
-        name: of the method, as in "stop" or "photo.choose".
+        name: of the method; fixed: its first arguments.
         """
 
         def handler(request: gr.Request, *inputs):
             try:
                 session = self.session(request)
-                attrgetter(name)(session)(*fixed, *inputs)
+                getattr(session, name)(*fixed, *inputs)
                 return self.shown(session.view(), language_of(request))
-            except (ValueError, RuntimeError) as error:
-                return self.mistake(error, request)
+            except ERRORS as error:
+                return self.error(error, request)
 
         return handler
 
@@ -151,11 +152,11 @@ class Handlers:
         def handler(request: gr.Request, *inputs):
             try:
                 session = self.session(request)
-                attrgetter(name)(session)(*fixed, *inputs)
+                getattr(session, name)(*fixed, *inputs)
                 for view in session.watch():
                     yield self.shown(view, language_of(request))
-            except (ValueError, RuntimeError) as error:
-                yield self.mistake(error, request)
+            except ERRORS as error:
+                yield self.error(error, request)
 
         return handler
 
@@ -181,34 +182,34 @@ class Handlers:
     def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
         """sent: as the component has it, before Gradio has looked into the file."""
         if sent is None:
-            return self.act("photo.take_away")(request)
-        shown = self.act("photo.open", sent["path"], sent.get("orig_name") or "image", True)(request)
+            return self.act("close_photo")(request)
+        shown = self.act("open_photo", sent["path"], sent.get("orig_name") or "image", True)(request)
         if not self.session(request).photo.faces:
             shown[SHOWN.index("faces")] = gr.update(visible=False)
         return shown
 
     def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("photo.choose", event.index)(request)
+        return self.act("choose_face", event.index)(request)
 
     def write_photo(self, request: gr.Request) -> str:
         """The file of the whole photo."""
         try:
-            return str(self.session(request).photo.write())
-        except (ValueError, RuntimeError) as error:
-            raise gr.Error(say_error(error, language_of(request))) from None
+            return str(self.session(request).save_photo())
+        except ERRORS as error:
+            raise gr.Error(error_message(error).text(language_of(request))) from None
 
-    def slide(self, name: str, let_go: bool) -> Callable[..., Values]:
-        """A slider was moved, or let go; `follow` shows what comes of it."""
+    def slide(self, name: str, released: bool) -> Callable[..., Values]:
+        """A slider was moved, or released; `follow` shows what comes of it."""
 
         def handler(request: gr.Request, strength: float | None) -> Values:
             try:
                 session = self.session(request)
-                session.sliding.move(name, strength or 0.0)
-                if let_go:
-                    session.sliding.let_go()
+                session.move_slider(name, strength or 0.0)
+                if released:
+                    session.release_slider()
                 return values({})
-            except (ValueError, RuntimeError) as error:
-                return self.mistake(error, request)
+            except ERRORS as error:
+                return self.error(error, request)
 
         return handler
 
@@ -216,8 +217,8 @@ class Handlers:
         try:
             for view in self.session(request).watch():
                 yield self.shown(view, language_of(request), sliders=False)
-        except (ValueError, RuntimeError) as error:
-            yield self.mistake(error, request)
+        except ERRORS as error:
+            yield self.error(error, request)
 
     def random(self, request: gr.Request) -> Values:
         return self.act("generate", random.randrange(2**31))(request)
@@ -225,21 +226,21 @@ class Handlers:
     def choose_model(self, request: gr.Request, name: str) -> Values:
         """Go to the model, or offer to fetch it."""
         if size := self.fetches.missing().get(name):
-            note = say("not_here", language_of(request), model=name, size=size)
+            note = Message("not_here", {"model": name, "size": size}).text(language_of(request))
             return values({"note": note, "fetch": gr.update(visible=True)})
-        subject = self.session(request).subject
-        if name == subject.model:  # a list may tell of one choice twice
+        session = self.session(request)
+        if name == session.face.generator.name:  # a list may report one choice twice
             return self.act("view")(request)
-        return self.act("generate")(request, subject.seed, None, name)
+        return self.act("generate")(request, session.seed, None, name)
 
     def fetch(self, request: gr.Request, name: str) -> Iterator[Values]:
         language = language_of(request)
         try:
             for done, total in self.fetches.fetch(name):
-                note = say("fetching", language, model=name, done=done / 1e6, total=total / 1e6)
-                yield values({"note": note, "fetch": gr.update(interactive=False)})
-        except ValueError as error:
-            shown = self.mistake(error, request)
+                note = Message("fetching", {"model": name, "done": done / 1e6, "total": total / 1e6})
+                yield values({"note": note.text(language), "fetch": gr.update(interactive=False)})
+        except ERRORS as error:
+            shown = self.error(error, request)
         else:
             shown = self.choose_model(request, name)
             shown[SHOWN.index("model")] = gr.update(choices=self.fetches.choices(), value=name)
@@ -258,9 +259,9 @@ class Handlers:
         return [DEFAULTS["w_plus"], *(DEFAULTS[name] for name in RANGES)]
 
     def paint(self, request: gr.Request) -> dict:
-        return {"background": self.session(request).picture, "layers": [], "composite": None}
+        return {"background": self.session(request).face.picture, "layers": [], "composite": None}
 
     def use_region(self, request: gr.Request, painted: dict | None) -> Values:
         layers = painted["layers"] if painted else []
         region = np.max([layer[..., 3] for layer in layers], axis=0) if layers else np.zeros((1, 1))
-        return self.act("set_region")(request, region)
+        return self.act("mark", "set_region")(request, region)

@@ -1,74 +1,116 @@
-"""The one job of a session in the studio's line: begun, waited for, stopped.
+"""What a session has done in the queue's thread: a task with pictures for the eye on the way, and what came of it.
 
-work = Work(turns)
-work.begin(job, ended, ("stopped", {}))     # BusyError if the line is full
-work.running, work.place
-work.stop()                                 # the job asks `work.stopping` and comes to its end
+    run = TaskRun(task, picture)
+    outcome = run.drag(stage, stopping)           # or slide(task, stage, ...), bring_in(task, stage, ...)
+    outcome.entry, outcome.message                # a result that is not shown yet, and what to say of it
+
+A job knows the stage, whose screen it draws on, and asks whether it is to stop; it does not know the session.
 """
 
-import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from draggan.app.texts import Mistake
-from draggan.app.turns import Turns
+import numpy as np
 
-Said = tuple[str, dict]  # key and values of a text
+from draggan.app import files
+from draggan.app.history import Entry
+from draggan.app.previews import Previews
+from draggan.app.stage import Stage
+from draggan.app.texts import Message
+from draggan.instant import SliderTask
+from draggan.photo_editor import PhotoTask
+from draggan.points import PointsTask
+from draggan.tasks import Task
+
+MAX_FRAMES = 80  # of an animation
+UNEDITED = "A photo; not edited"
+
+Stopping = Callable[[], bool]
 
 
-class Work:
-    """Jobs are callables that return what to say at their end; they run in the studio's working thread."""
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job."""
 
-    def __init__(self, turns: Turns):
-        self._turns, self._stop = turns, threading.Event()
-        self._ticket: Callable[[], None] | None = None
-        self._if_withdrawn: Said = ("ready", {})
+    message: Message
+    entry: Entry | None = None  # the result to show from now on
+    animation: Path | None = None  # of how it was reached
+    goes_on: bool = False  # its task was stopped, and can go on
+    handles: list | None = None  # where points by hand are, which have not arrived
+    compared: Entry | None = None  # what the result is compared with
+    original: Path | None = None  # the whole photo before any edit, of a photo's new face
 
-    @property
-    def running(self) -> bool:
-        """A job is at work or waits."""
-        return self._ticket is not None
 
-    @property
-    def place(self) -> int | None:
-        """In the line: 0 at work."""
-        ticket = self._ticket
-        return self._turns.place(ticket) if ticket else None
+class TaskRun:
+    """An edit or points by hand, from Start to the end. It can be stopped after any step, and goes on from there."""
 
-    @property
-    def stopping(self) -> bool:
-        """The job at work shall come to its end."""
-        return self._stop.is_set()
+    def __init__(self, task: Task, picture: np.ndarray):
+        """picture: (H, W, 3) uint8, what is shown when the task begins."""
+        self.task = task
+        self._frames = [files.frame(picture)]
 
-    @property
-    def stop_asked(self) -> threading.Event:
-        return self._stop
+    def drag(self, stage: Stage, stopping: Stopping) -> Outcome:
+        """Step until the task has ended or is to stop. Drawing takes a small share of the time."""
+        task, screen, previews = self.task, stage.screen, Previews()
+        for progress in task:
+            screen.report(progress)
+            drawn = progress.face is not None
+            if drawn or (task.reason is None and previews.due(progress.seconds)):
+                with previews.drawing(drawn):
+                    picture = (progress.face or task.face).picture
+                    if len(self._frames) < MAX_FRAMES:
+                        self._frames.append(files.frame(picture))
+                    screen.preview(picture)
+            if stopping():
+                break
+        face = task.face
+        entry = stage.entry(face, task.name)
+        frames = [*self._frames, files.frame(face.picture)]
+        animation = files.write_animation(stage.folder.new("webp"), frames, face.subject.note)
+        waiting = task.handles.tolist() if isinstance(task, PointsTask) and not task.ok else None
+        return Outcome(
+            end_message(task, screen.step), entry, animation, goes_on=task.reason is None, handles=waiting
+        )
 
-    def begin(self, job: Callable[[], Said], ended: Callable[[Said, bool], None], if_withdrawn: Said) -> None:
-        """Put a job into the line.
 
-        ended: told what to say at the end, and whether that is a failure, in the working thread, while the job
-        still counts as running; it calls `over`. if_withdrawn: what to say where it is stopped before its turn.
-        """
+def end_message(task: Task, step: int) -> Message:
+    """What to say of a task that was stopped after a step, or has ended with it."""
+    if task.reason is None:
+        return Message("stopped", {"step": step})
+    how = {"step": step, "reason": task.reason, "share": task.share}
+    if task.ok:
+        return Message("done", how) if step else Message("done_at_once", how)
+    return Message("points_not_done" if isinstance(task, PointsTask) else "not_done", how)
 
-        def turn() -> None:
-            try:
-                said, failed = job(), False
-            except Exception as problem:  # the thread must live on; the person is told
-                lines, failed = str(problem).splitlines() or [type(problem).__name__], True
-                mistake = isinstance(problem, Mistake)
-                said = (problem.key, problem.values) if mistake else ("failed", {"reason": lines[0]})
-            ended(said, failed)
 
-        self._stop.clear()
-        self._ticket, self._if_withdrawn = self._turns.submit(turn), if_withdrawn
+def slide(task: SliderTask, start: Entry, stage: Stage, stopping: Stopping) -> Outcome:
+    """Show the face following its sliders until they rest. start: the result where all are at 0."""
+    for progress in task:
+        if stopping():
+            return Outcome(Message("stopped_sliding"))
+        if progress.preview is not None:
+            stage.screen.preview(progress.preview)
+    strengths = task.strengths
+    title = ", ".join(f"{name} {strength:g}" for name, strength in sorted(strengths.items())) or "sliders"
+    entry = stage.entry(task.face, title, strengths, task.sliders.start)
+    here = start.path.exists()  # not where it is long past
+    return Outcome(Message("slid"), entry, compared=start if here else None)
 
-    def stop(self) -> Said | None:
-        """Ask the job to end; one that still waits is over at once: what to say of it."""
-        self._stop.set()
-        if self._ticket and self._turns.withdraw(self._ticket):
-            self.over()
-            return self._if_withdrawn
-        return None
 
-    def over(self) -> None:
-        self._ticket = None
+def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
+    """Bring a photo's face into the generator until it is found or is to stop."""
+    began = time.perf_counter()
+    for progress in task:
+        left = (time.perf_counter() - began) / progress.step * (progress.steps - progress.step)
+        how_far = {"step": progress.step, "steps": progress.steps}
+        stage.screen.report(progress, Message("progress_photo", how_far | {"left": left}))
+        if progress.preview is not None:
+            stage.screen.preview(progress.preview)
+        if stopping():
+            break
+    found = progress.step == progress.steps
+    message = Message("photo_ready") if found else Message("photo_early", how_far)
+    original = stage.whole(task.cut_out.photo.pixels, UNEDITED)
+    return Outcome(message, stage.entry(task.face, "photo"), original=original)

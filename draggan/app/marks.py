@@ -8,13 +8,11 @@ handles, targets = marks.pairs()
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-from draggan.app.texts import Mistake
+from draggan.app.texts import Message, TranslatedError
 
 MAX_POINTS = 40
-REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
 
 
 @dataclass
@@ -37,20 +35,29 @@ class Marks:
         points = self.handles if self.half else self.targets
         return points[-1] if points else None
 
+    @property
+    def message(self) -> Message:
+        """What a person can do next."""
+        if self.moving:
+            return Message("move_last")
+        if self.half:
+            return Message("click_target")
+        return Message("press_start_points" if self.targets else "click_handle")
+
     def place(self, x: float, y: float, size: int) -> None:
         """A handle, then its target, alternating; or the last point anew while `moving`.
 
-        Mistake outside a picture of `size` pixels, and for more than MAX_POINTS handles.
+        TranslatedError outside a picture of `size` pixels, and for more than MAX_POINTS handles.
         """
         if not (0 <= x <= size - 1 and 0 <= y <= size - 1):  # NaN, too
-            raise Mistake("outside", x=x, y=y, most=size - 1)
+            raise TranslatedError("outside", x=x, y=y, most=size - 1)
         point = [float(x), float(y)]
         if self.moving and self.last is not None:
             self.last[:] = point
         elif self.half:
             self.targets.append(point)
         elif len(self.handles) >= MAX_POINTS:
-            raise Mistake("many_points", most=MAX_POINTS)
+            raise TranslatedError("many_points", most=MAX_POINTS)
         else:
             self.handles.append(point)
         self.moving = False
@@ -58,7 +65,7 @@ class Marks:
     def move_last(self) -> None:
         """The next point that is put down moves the last one; asked for twice, it does not."""
         if self.last is None:
-            raise Mistake("nothing_to_move")
+            raise TranslatedError("nothing_to_move")
         self.moving = not self.moving
 
     def undo(self) -> None:
@@ -70,27 +77,18 @@ class Marks:
     def clear_points(self) -> None:
         self.handles, self.targets, self.moving = [], [], False
 
-    def set_region(self, region: np.ndarray | None) -> None:
-        """Mistake for a region in which nothing may change."""
+    def set_region(self, region: np.ndarray | None) -> Message:
+        """What may change: (H, W), above 0 where it may; None: everything. TranslatedError where nothing may."""
         if region is not None and not (np.asarray(region) > 0).any():
-            raise Mistake("empty_region")
+            raise TranslatedError("empty_region")
         self.region = None if region is None else (np.asarray(region) > 0).astype(np.float32)
-
-    def reach(self, size: int, side: int) -> np.ndarray:
-        """Where dragging them may change a picture of `size` pixels: (side, side), 1 there, else 0.
-
-        The region; where none was chosen, what lies around the points and their ways.
-        """
-        if self.region is not None:
-            return self.region
-        around = np.zeros((side, side), np.float32)
-        for handle, target in zip(self.handles, self.targets, strict=False):
-            start, end = (tuple(round(v * side / size) for v in point) for point in (handle, target))
-            cv2.line(around, start, end, 1.0, max(1, round(REACH * side)))
-        return around
+        return Message("region_off" if region is None else "region_set")
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Handles and targets, (K, 2) each, without a handle that lacks its target. Mistake if there are none."""
+        """Handles and targets, (K, 2) each, without a handle that lacks its target.
+
+        TranslatedError if there are none.
+        """
         if not self.targets:
-            raise Mistake("nothing_marked")
+            raise TranslatedError("nothing_marked")
         return np.array(self.handles[: len(self.targets)]), np.array(self.targets)

@@ -1,361 +1,388 @@
-"""One person's picture, marks, drag and history. Knows no Gradio.
+"""One person's work: the face that is shown, the history, the marks on it, and the task at work. Knows no Gradio.
 
     session.generate(seed=5)
     session.choose_edit("smile", 1.0)             # points and region, waits for
     session.start()
-    for view in session.watch():                  # until the drag is over
-        show(view.image, view.note)
+    for view in session.watch():                  # until the task is over
+        show(view.image, view.message)
 
-A drag runs in the studio's one working thread, so that showing it costs it nothing; `watch` looks from
-another thread. All methods may be called from any thread.
+Tasks run in the queue's one thread, so that showing them costs them nothing; `watch` looks from another thread. All
+methods may be called from any thread, and raise TranslatedError for what a person can mend.
 """
 
-import threading
+import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-import numpy as np
-import torch
-
-from draggan.app import drawing, files
-from draggan.app.editing import Editing
+from draggan.app import drawing
 from draggan.app.folder import Folder
-from draggan.app.history import History, Shot, Subject
-from draggan.app.jobs import Said, Work
-from draggan.app.looks import Look
-from draggan.app.own_photo import OwnPhoto
-from draggan.app.sliding import Sliding
-from draggan.app.texts import Mistake
-from draggan.app.turns import BusyError
-from draggan.app.view import View
-from draggan.editor import FaceEditor, FaceState
-from draggan.generators import DEFAULT_PSI, Generator
+from draggan.app.history import Entry, History
+from draggan.app.jobs import Outcome, TaskRun, bring_in, slide
+from draggan.app.marks import Marks
+from draggan.app.models import Models
+from draggan.app.open_photo import OpenPhoto, edited_name
+from draggan.app.queue import Queue, QueueFullError, Worker
+from draggan.app.screen import Screen
+from draggan.app.sliders import SliderState, bad_strength
+from draggan.app.stage import Stage
+from draggan.app.texts import Message, TranslatedError, error_message
+from draggan.app.view import View, view_of
+from draggan.drag import Settings, with_settings
+from draggan.editor import MASK_SIDE, EditTask, edit_settings
+from draggan.edits import EDITS, EditError
+from draggan.face import Face, NoFaceError
+from draggan.generators import DEFAULT_PSI
+from draggan.inversion import Preset
+from draggan.photo_editor import PhotoSubject
+from draggan.points import PointsTask
+from draggan.tasks import Task
 
-if TYPE_CHECKING:
-    from draggan.app.studio import Studio
+LOG = logging.getLogger(__name__)
 
 
-class Session(Editing):
-    """Made by `Studio.session`. Methods raise Mistake for what a person can mend."""
-
-    def __init__(self, studio: "Studio"):
-        self.studio = studio
-        self.files = Folder(studio.folder)
-        self.folder = self.files.path
-        self.used = time.monotonic()
-        self.lock = threading.RLock()
-        self._changed = threading.Condition(self.lock)
-        self._version = 0
-        self._work = Work(studio.turns)
-        self._closed = False
-        self.subject = Subject(studio.model, 0, DEFAULT_PSI)
-        self.generator: Generator | None = None
-        self.editor: FaceEditor | None = None  # None: the model makes no faces
-        self.look: Look | None = None
-        self.picture: np.ndarray | None = None
-        self._landmarks: np.ndarray | None = None  # of the picture, once asked for
-        self._landmarks_shown = False
-        self.history = History()
+class Session:
+    def __init__(self, models: Models, queue: Queue, folder: Path):
+        self.models, self.files, self._worker = models, Folder(folder), Worker(queue)
+        self.lock, self.used, self.closed = self._worker.lock, time.monotonic(), False
+        self.screen = Screen(self.files, self._worker)
+        self.stage = Stage(self.files, self.screen)
+        self.model, self.seed, self.psi = models.default, 0, DEFAULT_PSI  # what was generated last
+        self.photo, self.sliders = OpenPhoto(self.files), SliderState()
         self.settings: dict = {}  # what differs from drag.Settings
-        self.photo, self.sliding = OwnPhoto(self), Sliding(self)
-        self._forget_drag()
-        self.note: tuple[str, dict] = ("ready", {})
+        self.task: Task | None = None  # what Start does, or goes on with
+        self._run: TaskRun | None = None  # of the task, once it has begun
+        self._following = False  # the job at work follows the sliders
+        self._if_withdrawn = Message("ready")
+        self.animation: Path | None = None
 
-    # --- pictures -------------------------------------------------------------------------------------------
+    @property
+    def face(self) -> Face | None:
+        return self.stage.face
+
+    @property
+    def history(self) -> History:
+        return self.stage.history
+
+    @property
+    def marks(self) -> Marks:
+        return self.screen.marks
+
+    # --- choosing a face --------------------------------------------------------------------------------------
 
     def generate(self, seed: int | None, psi: float | None = None, model: str | None = None) -> None:
         """Show the face of a seed; psi and model stay as they are if they are None."""
-        if seed is None or not 0 <= int(seed) < 2**32:
-            raise Mistake("bad_seed")
-        psi = self.subject.psi if psi is None else psi
-        if not 0 <= psi <= 2:
-            raise Mistake("bad_psi")
-        subject = Subject(model or self.subject.model, int(seed), float(psi))
+        psi, model = self.psi if psi is None else psi, model or self.model
         with self.lock:
-            self.idle()
-            styles, picture = self.studio.start_of(subject.model, subject.seed, subject.psi)
-            self.show(subject, styles, picture, "seed")
-            self.say("ready" if self.editor else "ready_no_face")
+            self._require_idle()
+            face = self.models.face(model, seed, psi)
+            self.model, self.seed, self.psi = model, face.subject.seed, face.subject.psi
+            self.show(face, "seed")
+            self._say(Message("ready" if face.generator.is_face else "ready_no_face"))
 
     def begin(self, seed: int) -> None:
         """Show the face of a seed if nothing is shown yet."""
         with self.lock:
-            if self.generator is None and not self._closed:
+            if self.face is None and not self.closed:
                 self.generate(seed)
 
-    def show(self, subject: Subject, styles: torch.Tensor, picture: np.ndarray, title: str | None) -> None:
-        """Show a picture that was made elsewhere; with a title it goes into the history.
-
-        styles: (1, rows, w_dim) of the subject's generator; picture: (H, W, 3) uint8 of them.
-        """
+    def show(self, face: Face, title: str) -> None:
+        """Show a face, and put it into the history under a title."""
         with self.lock:
-            self.idle()
-            self.take(subject, Look(styles.detach()), picture, title)
+            self._require_idle()
+            self._show(Outcome(self.screen.message, self.stage.entry(face, title)))
+            self.stage.draw()
 
-    def take(
-        self,
-        subject: Subject,
-        look: Look,
-        picture: np.ndarray,
-        title: str | None,
-        stays: Callable[[Shot], bool] | None = None,
-        moved: tuple | None = None,
-    ) -> None:
-        """`show`, for the job at work.
+    def open_photo(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
+        """Put a photo in and find its faces; see OpenPhoto.open."""
+        self._require_idle()
+        self.photo.open(path, name, self.models.detector, sent)
+        self._say(self.photo.message)
 
-        stays: which of the results before are kept, by default all; moved: of sliders, as in Shot.
-        """
-        shot = self._shot(subject, title, look, picture, moved) if title else None
-        with self._changed:
-            if shot:
-                self.history.add(shot)
-            if stays:
-                self.history.keep(lambda one: one is shot or stays(one))
-            self._become(subject, look, picture, shot)
+    def close_photo(self) -> None:
+        """The photo is no longer wanted; a face of it that was brought in stays."""
+        self._require_idle()
+        self.photo.close()
+        self._say(Message("ready"))
 
-    def _become(self, subject: Subject, look: Look, picture: np.ndarray, shot: Shot | None) -> None:
-        if subject is not self.subject or self.look is None:
-            self.subject, self.editor = subject, subject.editor or self._editor(subject.model)
-        root = self.editor.generator if self.editor else self.studio.generator(subject.model)
-        self._forget_drag()
-        self._show(look, look.generator(root), picture, shot)
-        self._draw()
+    def choose_face(self, index: int) -> None:
+        """Choose a face of the photo, 0 the largest."""
+        self.photo.choose(index)
+        self._say(self.photo.message)
 
-    def _editor(self, model: str) -> FaceEditor | None:
-        generator = self.studio.generator(model)
-        directions, _ = self.studio.directions(model)
-        return FaceEditor(generator, self.studio.detector, directions) if generator.is_face else None
+    def bring_in(self, preset: str | Preset = "fast") -> None:
+        """Find the chosen face in the session's model. Returns at once; see `watch`."""
+        self._require_idle()
+        task = self.photo.task(self.models, self.model, preset)
+        self.mark("clear_points")
+        job = lambda: bring_in(task, self.stage, self._stopping)  # noqa: E731
+        self._begin(job, Message("photo_search"), Message("photo_not_begun"))
 
-    @property
-    def styles(self) -> torch.Tensor | None:
-        return self.look.styles if self.look else None
+    def save_photo(self) -> Path:
+        """The whole photo with what is shown, at its own size, as PNG."""
+        self._require_idle()
+        self.require_photo_shown()
+        subject = self.face.subject
+        photo = subject.cut_out.photo
+        path = self.files.path / edited_name(photo)
+        photo.write(path, subject.paste(self.face), Edit=self.history.now.title)
+        return path
 
-    def face(self) -> FaceState:
-        """What is shown, as edits take it. Mistake where there is no face."""
-        return FaceState(self.styles, self.picture, self.landmarks(), self.generator)
+    def require_photo_shown(self) -> None:
+        """TranslatedError where what is shown is no photo's face."""
+        if not isinstance(self.face.subject, PhotoSubject):
+            raise TranslatedError("no_photo_shown")
 
-    def draw(self, styles: torch.Tensor, generator: Generator) -> np.ndarray:
-        """The picture (H, W, 3) uint8 of styles (1, rows, w_dim)."""
-        return self.editor.draw(styles, generator) if self.editor else generator.picture(styles)
+    # --- marks ------------------------------------------------------------------------------------------------
 
-    def landmarks(self) -> np.ndarray:
-        """Landmarks (68, 2) of the picture. Mistake where there is no face."""
-        if self.editor is None:
-            raise Mistake("no_face_model", model=self.subject.model)
-        if self._landmarks is None:
-            faces = self.editor.find(self.picture)
-            if not faces:
-                raise Mistake("no_face")
-            self._landmarks = faces[0].points
-        return self._landmarks
+    def choose_edit(self, name: str, strength: float = 1.0, at_once: bool = False) -> None:
+        """Mark an edit's points and region and wait for `start`, or start at once. The marks stay if it fails."""
+        with self.lock:
+            self._require_idle()
+            face = self.stage.require_landmarks()
+            if name not in EDITS:
+                raise TranslatedError("unknown_edit", name=name, known=", ".join(EDITS))
+            try:
+                task = EditTask(face, name, strength, self._settings(edit_settings(face.subject, [name])))
+            except EditError:
+                raise bad_strength(name) from None
+            self._forget_task()
+            self._mark_edit(task)
+            self._say(Message("press_start"))
+            if at_once:
+                self.start()
+
+    def mark(self, action: str, *values) -> None:
+        """Do something to the marks by hand: a method of Marks by name. An edit that waits is left."""
+        with self.lock:
+            self._require_idle()
+            if isinstance(self.task, EditTask):  # its region stays
+                self.marks.clear_points()
+            self.task = self._run = None
+            self._say(getattr(self.marks, action)(*values) or self.marks.message)
+
+    def click(self, x: float, y: float) -> None:
+        """A handle, then its target, alternating, in pixels; or the last point anew, after `move_last`."""
+        self.mark("place", x, y, self.face.generator.resolution)
+
+    def click_shown(self, x: float, y: float) -> None:
+        """`click`, in pixels of the view's image, which is larger than a small picture."""
+        self.click(*drawing.in_picture(x, y, self.face.generator.resolution))
+
+    def set(self, name: str, value: float | bool | None) -> None:
+        """A setting of drag.Settings for the drags to come; None: its default."""
+        with self.lock:
+            self.settings = {k: v for k, v in (self.settings | {name: value}).items() if v is not None}
 
     def show_landmarks(self, shown: bool) -> None:
         with self.lock:
             if shown and not self.running:
-                self.idle()
-                self.landmarks()
-            self._landmarks_shown = bool(shown)
-            self._draw()
+                self._require_idle()
+                self.stage.require_landmarks()
+            self.screen.landmarks_shown = bool(shown)
+            self.stage.draw()
 
-    # --- jobs: what takes long is done in the studio's working thread -----------------------------------------
+    def _mark_edit(self, task: EditTask) -> None:
+        """Show an edit's points and region, which `start` will drag."""
+        region = task.plan.mask(self.face.generator.resolution, MASK_SIDE)
+        self.screen.marks = Marks(task.plan.handles.tolist(), task.plan.targets.tolist(), region)
+        self.task = task
+
+    # --- tasks ------------------------------------------------------------------------------------------------
 
     @property
     def running(self) -> bool:
-        return self._work.running
+        return self._worker.running
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    @property
-    def stopping(self) -> bool:
-        """The job at work shall come to its end."""
-        return self._work.stopping
-
-    def work(self, job: Callable[[], Said], said: Said, if_withdrawn: Said) -> None:
-        """Have a job done, which returns what to say at its end. Returns at once; see `watch`.
-
-        said: what is said until then; if_withdrawn: what is said where it is stopped before its turn.
-        """
+    def start(self) -> None:
+        """Do what is marked, or go on where Stop has left it. Returns at once; see `watch`."""
         with self.lock:
-            self.idle()
-            self.distance = self.progress = None
-            try:
-                self._work.begin(job, self._ended, if_withdrawn)
-            except BusyError:
-                raise Mistake("busy", waiting=self.studio.turns.waiting) from None
-            self.note = said
-            self._tell()
+            self._require_idle()
+            before, strengths = self.history.now, self.sliders.strengths(self.history.now)
+            if self.task is None and not self.marks.targets and strengths:  # what the sliders say, by a drag
+                before, sliders = self.sliders.start, self.sliders.task.sliders
+                settings = self._settings(edit_settings(self.face.subject, strengths))
+                self._mark_edit(EditTask(sliders.start, strengths, settings=settings, sliders=sliders))
+            if self.task is None:
+                handles, targets = self.marks.pairs()
+                self.marks.handles = handles.tolist()
+                region, settings = self.marks.region, self._settings(Settings())
+                self.task = PointsTask(self.face, handles, targets, region, settings)
+            if self._run is None:
+                self.history.compare(before)
+                self.screen.step, self.animation = 0, None
+                self._run = TaskRun(self.task, self.face.picture)
+            stopped = Message("stopped", {"step": self.screen.step})
+            job = lambda run=self._run: run.drag(self.stage, self._stopping)  # noqa: E731
+            self._begin(job, Message("dragging"), stopped)
 
-    def _ended(self, said: Said, failed: bool) -> None:
-        """A job is over: in the working thread."""
-        with self._changed:
-            self._work.over()
-            if failed:
-                self._pull = self._dragging = None
-            if self._closed:
-                self._remove()
-            else:
-                self.say(said[0], **said[1])
-                self.sliding.over(stopped=failed or self.stopping)
+    def move_slider(self, name: str, strength: float | None) -> None:
+        """A slider was moved; the face follows. Returns at once; see `watch`."""
+        with self.lock:
+            if strength == self.sliders.wanted(name):
+                return
+            if not self._following:
+                self._require_idle()
+            self.sliders.move(self.history.now, name, strength)
+            self._follow()
+
+    def release_slider(self) -> None:
+        """No slider is held any more."""
+        if task := self.sliders.task:
+            task.release()
 
     def stop(self) -> None:
         """Stop after the step at work; the state stays, and `start` goes on from it."""
-        self._work.stop_asked.set()  # at once: whoever holds the lock may need a while
-        with self.lock:
-            if said := self._work.stop():
-                self.say(said[0], **said[1])
-                self.sliding.over(stopped=True)
-
-    def has_come(self, step: int, said: Said) -> None:
-        """How far the job at work is: its step, and what to say of it."""
-        with self._changed:
-            self.step, self.progress = step, said
-            self._tell()
-
-    def preview(self, picture: np.ndarray) -> None:
-        """Show a picture (H, W, 3) uint8 of the job at work."""
-        image = drawing.overlay(picture, self.marks.handles, self.marks.targets)
-        with self._changed:
-            self._draw_file(image)
+        if self._worker.stop():  # it was not its turn yet
+            with self.lock:
+                self._say(self._if_withdrawn)
+                self._followed(stopped=True)
 
     def watch(self, every: float = 0.5) -> Iterator[View]:
         """The view now, and then until nothing runs: a new picture or the end at once, numbers alone at most every
         so many seconds, because a browser on the same cores takes its time from the drag."""
         shown = None
         while True:
-            with self._changed:
-                view = self.view()
+            view = self.view()
             if (view.version, view.place) != shown:
                 shown = (view.version, view.place)
                 self.used = time.monotonic()
                 yield view
             if not view.running:
                 return
-            with self._changed:
-                self._changed.wait_for(
-                    lambda drawn=view.image: self._image != drawn or not self.running, every
-                )
+            self._worker.wait(lambda drawn=view.image: self.screen.image != drawn or not self.running, every)
 
-    # --- history --------------------------------------------------------------------------------------------
+    def _settings(self, usual: Settings) -> Settings:
+        settings = dict(self.settings)
+        if "free_rows" in settings:
+            settings["free_rows"] = min(settings["free_rows"], self.face.generator.num_rows)
+        return with_settings(usual, **settings)
+
+    def _follow(self) -> None:
+        if self.sliders.behind and not self._following:
+            task, start = self.sliders.task, self.sliders.start
+            job = lambda: slide(task, start, self.stage, self._stopping)  # noqa: E731
+            self._begin(job, Message("sliding"), Message("stopped_sliding"))
+            self._following = True
+
+    def _begin(self, job: Callable[[], Message], message: Message, if_withdrawn: Message) -> None:
+        """Have a job done, which returns the message at its end."""
+        with self.lock:
+            self._require_idle()
+            self.screen.distance = self.screen.progress = None
+            try:
+                self._worker.begin(job, self._ended)
+            except QueueFullError:
+                raise TranslatedError("busy", waiting=self._worker.waiting) from None
+            self._if_withdrawn = if_withdrawn
+            self.screen.say(message)
+
+    def _ended(self, outcome: Outcome | Exception) -> None:
+        """A job is over; under the lock."""
+        failed = isinstance(outcome, Exception)
+        if failed:
+            if not isinstance(outcome, TranslatedError | NoFaceError):
+                LOG.error("a task failed", exc_info=outcome)
+            self.task = self._run = None
+            outcome = Outcome(error_message(outcome))
+        if self.closed:
+            return self._remove()
+        if outcome.entry:
+            self._show(outcome)
+        self._say(outcome.message)
+        self._followed(stopped=failed or self._worker.stopping)
+
+    def _show(self, outcome: Outcome) -> None:
+        """Show what came of a job."""
+        dragged = outcome.animation is not None
+        if not dragged:  # it began from marks that are gone now
+            self._forget_task()
+            self.history.compare(outcome.compared)
+        self.stage.add(outcome.entry)
+        self._slid_for(outcome.entry)
+        if dragged:
+            self.animation = outcome.animation
+            if not outcome.goes_on:
+                self.task = self._run = None
+                self.marks.handles = outcome.handles or []  # Start goes on from them
+                self.screen.marks = self.marks if outcome.handles else Marks()
+        if outcome.original:
+            self.stage.keep_photo(outcome.entry, outcome.original)
+
+    def _followed(self, stopped: bool) -> None:
+        """Sliders that were moved too late for the last job get another one; after a stop they go back."""
+        self._following = False
+        if stopped and self.sliders.task:
+            self.sliders.task.stand(self.sliders.strengths(self.history.now))
+        self._follow()
+
+    # --- history and view -------------------------------------------------------------------------------------
 
     def undo(self) -> None:
-        self._return(lambda: self.history.walk(-1))
+        self._return(lambda history: history.walk(-1))
 
     def redo(self) -> None:
-        self._return(lambda: self.history.walk(1))
+        self._return(lambda history: history.walk(1))
 
     def go_to(self, index: int) -> None:
         """Return to a result of the gallery."""
-        self._return(lambda: self.history.go_to(index))
+        self._return(lambda history: history.go_to(index))
 
-    def _return(self, step) -> None:
+    def _return(self, step: Callable[[History], Entry]) -> None:
         with self.lock:
-            self.idle()
-            shot = step()
-            self._become(shot.subject, shot.look, files.read_png(shot.path), shot)
-            self.say("returned")
+            self._require_idle()
+            entry = self.stage.go(step)
+            self._forget_task()
+            self._slid_for(entry)
+            self._say(Message("returned"))
 
-    # --- what is shown --------------------------------------------------------------------------------------
+    def _slid_for(self, entry: Entry) -> None:
+        self.sliders.stand_for(entry, at_rest=not self.running)
+        self.stage.kept = self.sliders.kept
+
+    def _forget_task(self) -> None:
+        self.task = self._run = self.animation = None
+        self.history.compare(None)
+        self.screen.clear()
+
+    def _say(self, message: Message) -> None:
+        """Show a message, and the picture with its marks."""
+        with self.lock:
+            self.screen.say(message)
+            if self.face is not None:
+                self.stage.draw()
 
     def view(self) -> View:
+        """What the page shows now."""
         with self.lock:
-            if self._closed:
-                raise Mistake("closed")
-            history, last = self.history, self.marks.last
-            return View(
-                version=self._version,
-                image=self._image,
-                note=self.note,
-                running=self.running,
-                place=self._work.place,
-                step=self.step,
-                progress=self.progress,
-                distance=self.distance,
-                subject=self.subject,
-                resolution=self.generator.resolution,
-                is_face=self.editor is not None,
-                last_point=tuple(last) if last else None,
-                result=history.now.path,
-                before=history.before.path if history.before else None,
-                animation=self.animation,
-                gallery=tuple(shot.thumbnail for shot in history.shots),
-                at=history.place,
-                photo=self.photo.view(history.now),
-                sliders=self.sliding.available,
-                about_sliders=self.sliding.about(),
-                strengths=self.sliding.strengths,
-            )
+            self._require_open()
+            _, problem = self.models.directions(self.model)
+            return view_of(self.stage, self._worker, self.sliders, self.photo, self.animation, problem)
 
-    def say(self, key: str, **values) -> None:
-        """Set the note (a key of texts.py) and draw the view anew."""
-        with self._changed:
-            self.note = (key, values)
-            self._draw()
+    # --- the end ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop and forget everything."""
-        with self._changed:
-            self._closed = True
-            self._work.stop()
-            self._changed.notify_all()
+        with self.lock:
+            self.closed = True
+            self._worker.stop()
+            self._worker.changed()
             if not self.running:
                 self._remove()
 
     def _remove(self) -> None:
         self.files.remove()
         self.photo.close()
-        self.sliding.close()
-        self.history.clear()
-        self._forget_drag()
-        self.picture = self.look = self._landmarks = self.generator = self.editor = None
-        self.subject = Subject(self.studio.model, 0, DEFAULT_PSI)
+        self.sliders.close()
+        self._forget_task()
+        self.stage.clear()
 
-    def idle(self) -> None:
-        """Mistake while a job runs or waits, and after the end."""
-        if self._closed:
-            raise Mistake("closed")
+    def _require_open(self) -> None:
+        if self.closed:
+            raise TranslatedError("closed")
+
+    def _require_idle(self) -> None:
+        """TranslatedError while a job runs or waits, and after the end."""
+        self._require_open()
         if self.running:
-            raise Mistake("running")
-
-    def _show(self, look: Look, drawn_by: Generator, picture: np.ndarray, shot: Shot | None) -> None:
-        self.look, self.generator, self.picture, self._landmarks = look, drawn_by, picture, None
-        self.sliding.shown(shot)
-
-    def _shot(
-        self, subject: Subject, title: str, look: Look, picture: np.ndarray, moved: tuple | None = None
-    ) -> Shot:
-        """A result with its files."""
-        how = {"model": subject.model, "edit": title}
-        if subject.editor is None:
-            how["seed"] = subject.seed
-        note = files.CUT_OUT if title == "photo" else subject.note
-        path = files.write_png(self.files.new("png"), picture, how, note)
-        thumbnail = path.with_suffix(".thumb.jpg")
-        files.write_jpeg(thumbnail, picture, files.THUMBNAIL_SIDE, note)
-        whole = self.photo.draw_whole(subject.editor, look, note) if subject.editor else None
-        return Shot(subject, title, path, thumbnail, look, whole, moved)
-
-    def _draw(self) -> None:
-        """Draw the view anew and wake those who watch."""
-        with self._changed:
-            if self.picture is None:
-                return
-            marks, landmarks = self.marks, None
-            if self._landmarks_shown and self.editor:
-                try:
-                    landmarks = self.landmarks()
-                except Mistake:  # this picture shows no face
-                    landmarks = None
-            region = marks.region
-            self._draw_file(drawing.overlay(self.picture, marks.handles, marks.targets, region, landmarks))
-
-    def _draw_file(self, image: np.ndarray) -> None:
-        self._image = self.files.draw(image, self.subject.note)
-        self._tell()
-
-    def _tell(self) -> None:
-        with self._changed:
-            self._version += 1
-            self._changed.notify_all()
+            raise TranslatedError("running")

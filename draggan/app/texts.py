@@ -1,18 +1,36 @@
-"""What the app says, in English and Chinese. Keys are shared by the page's labels and the sessions' notes.
+"""All texts of the app, in English and Chinese: the page's labels, the messages of sessions, and what is wrong.
 
-A text's value that is itself a key is said in the same language: the name of an edit, why a drag ended. So are
-the texts of a tuple of (key, values), and a list of keys.
+A text's value that is itself a key is translated, too: the name of an edit, why a drag ended. So are the
+messages of a tuple, and a list of keys.
 """
 
-from draggan.photos import SAID as PHOTO_SAID
+from typing import NamedTuple
+
+from common.commandline import UserError
+from draggan.face import NoFaceError
+from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
 
-class Mistake(ValueError):
-    """Something a person can mend; `key` and `values` name the text below that says it."""
+class Message(NamedTuple):
+    """Something to tell a person: a key below, and the values of its text."""
+
+    key: str
+    values: dict = {}  # noqa: RUF012  never changed
+
+    def text(self, language: str = "en") -> str:
+        return say(self.key, language, **self.values)
+
+
+class TranslatedError(UserError):
+    """A user's error that is told in the person's language; `message` names the text. str() is the English one."""
 
     def __init__(self, key: str, **values):
-        super().__init__(f"{key} {values}" if values else key)
-        self.key, self.values = key, values
+        self.message = Message(key, values)
+        super().__init__(self.message.text())
+
+    @property
+    def key(self) -> str:
+        return self.message.key
 
 
 EN = {
@@ -134,7 +152,7 @@ EN = {
     "the direction got farther than the drag alone": "what was learned got farther than the drag",
     "the face was lost": "the face was lost",
     "numbers ran away": "the numbers ran away; try a lower learning rate",
-    # mistakes
+    # what a person can mend
     "bad_seed": "The seed must be a whole number from 0 to 4294967295.",
     "bad_psi": "The truncation must be from 0 to 2.",
     "no_face": "No face was found in this picture. Try another seed, or click points by hand.",
@@ -151,7 +169,7 @@ EN = {
     "many_points": "{most} points are enough. Undo one, or press Start.",
     "nothing_marked": "Nothing is marked yet: press an edit, or click a handle and its target.",
     "empty_region": "Nothing is painted. Paint what may change, then press the button again.",
-    **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_SAID.items()},
+    **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_MESSAGES.items()},
     "no_photo": "Put a photo in first: drop it, paste it or take one.",
     "no_photo_shown": "The picture is not of a photo. Put one in, and press **Use this face**.",
     "no_such_face": "The photo has {count} faces: choose one from 0, the largest, upward.",
@@ -333,7 +351,7 @@ def say(key: str, language: str = "en", **values) -> str:
 
     def word(value):
         if isinstance(value, tuple):
-            return "".join(f"{say(inner, language, **its)} " for inner, its in value)
+            return "".join(f"{message.text(language)} " for message in value)
         if isinstance(value, list):
             return ("、" if table is ZH else ", ").join(map(word, value))
         return table.get(value, value) if isinstance(value, str) else value
@@ -341,8 +359,10 @@ def say(key: str, language: str = "en", **values) -> str:
     return table[key].format(**{name: word(value) for name, value in values.items()})
 
 
-def say_error(error: Exception, language: str = "en") -> str:
-    """What a person reads of an error: a Mistake, or anything else that went wrong."""
-    if isinstance(error, Mistake):
-        return say(error.key, language, **error.values)
-    return say("failed", language, reason=(str(error) or type(error).__name__).splitlines()[0])
+def error_message(error: Exception) -> Message:
+    """What a person reads of an error: a TranslatedError, or anything else that went wrong."""
+    if isinstance(error, TranslatedError):
+        return error.message
+    if isinstance(error, NoFaceError):
+        return Message("no_face")
+    return Message("failed", {"reason": (str(error) or type(error).__name__).splitlines()[0]})

@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from draggan.app.history import Subject
+from draggan.app.open_photo import OpenPhoto
+from draggan.app.queue import Worker
+from draggan.app.sliders import SliderState, about
+from draggan.app.stage import Stage
+from draggan.app.texts import Message
+from draggan.instant import learned_edits
+from draggan.photo_editor import PhotoSubject
 
 
 @dataclass(frozen=True)
 class PhotoView:
-    """Of a session's own photo. Paths are files of the session."""
+    """Of the photo that a person has put in. Paths are files of the session."""
 
     faces: tuple[Path, ...]  # cut out, largest first
     chosen: int
@@ -22,22 +28,61 @@ class View:
 
     version: int  # another one where something changed
     image: Path
-    note: tuple[str, dict]  # key and values of a text
+    message: Message
     running: bool
-    place: int | None  # in the line: 0 at work
+    place: int | None  # in the queue: 0 at work
     step: int
-    progress: tuple[str, dict] | None  # how far a drag or another job has come: key and values of a text
-    distance: float | None  # mean, pixels; None without a drag
-    subject: Subject
+    progress: Message | None  # how far the task at work has come
+    distance: float | None  # of points to their targets on average, pixels; None without a drag
+    model: str
+    seed: int | None  # None for a photo
     resolution: int  # of the picture, pixels
     is_face: bool  # one-click edits make sense
     last_point: tuple[float, float] | None  # put down last
     result: Path  # PNG of what is shown, without marks
-    before: Path | None  # PNG of what the last drag began with
+    before: Path | None  # PNG of what the last task began with
     animation: Path | None
     gallery: tuple[Path, ...]  # thumbnails
     at: int  # index into the gallery of what is shown; -1: it is not there
     photo: PhotoView
     sliders: tuple[str, ...]  # the edits that have one here
-    about_sliders: tuple[str, dict]  # how to use them, or why there are none
+    about_sliders: Message  # how to use them, or why there are none
     strengths: dict[str, float]  # how they stand; what is not named is at 0
+
+
+def view_of(
+    stage: Stage,
+    worker: Worker,
+    sliders: SliderState,
+    photo: OpenPhoto,
+    animation: Path | None,
+    problem: str | None,
+) -> View:
+    """The view of a session's parts. problem: what is wrong with what was learned of the model."""
+    screen, history, face = stage.screen, stage.history, stage.face
+    now, last = history.now, screen.marks.last
+    original = stage.original if isinstance(face.subject, PhotoSubject) else None
+    return View(
+        version=worker.version,
+        image=screen.image,
+        message=screen.message,
+        running=worker.running,
+        place=worker.place,
+        step=screen.step,
+        progress=screen.progress,
+        distance=screen.distance,
+        model=face.generator.name,
+        seed=face.subject.seed,
+        resolution=face.generator.resolution,
+        is_face=face.generator.is_face,
+        last_point=tuple(last) if last else None,
+        result=now.path,
+        before=history.before.path if history.before else None,
+        animation=animation,
+        gallery=tuple(entry.thumbnail for entry in history.entries),
+        at=history.place,
+        photo=PhotoView(photo.pictures, photo.chosen, original, now.whole),
+        sliders=learned_edits(face),
+        about_sliders=about(face, problem),
+        strengths=sliders.strengths(now),
+    )

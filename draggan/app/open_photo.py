@@ -1,0 +1,118 @@
+"""The photo that a person has put in: its faces, and which of them is chosen.
+
+photo = OpenPhoto(files)
+photo.open(path, "party.jpg", detector)              # finds the faces, the largest is chosen
+photo.choose(1)
+task = photo.task(models, "mobile-ffhq", "fast")     # brings the chosen face into the model
+photo.close()
+"""
+
+import re
+from pathlib import Path
+
+from draggan.alignment import cut, ffhq_alignment
+from draggan.app import files
+from draggan.app.folder import Folder
+from draggan.app.models import Models
+from draggan.app.texts import Message, TranslatedError
+from draggan.inversion import PRESETS, Preset
+from draggan.landmarks import Detection, LandmarkDetector
+from draggan.photo_editor import CutOut, PhotoTask
+from draggan.photos import Photo, PhotoError, find_faces, open_photo
+
+MOST_FACES = 12  # that one can choose from
+
+
+class OpenPhoto:
+    """Methods raise TranslatedError for what a person can mend."""
+
+    def __init__(self, files: Folder):
+        self._folder = files
+        self.photo: Photo | None = None
+        self.faces: list[Detection] = []  # largest first
+        self.pictures: tuple[Path, ...] = ()  # of the faces
+        self.chosen = 0
+        self._sent: Path | None = None
+
+    def open(
+        self, path: Path | str | None, name: str | None, detector: LandmarkDetector, sent: bool = False
+    ) -> None:
+        """Open a photo in place of the one before, and find its faces.
+
+        name: what to call it. sent: the file was sent for this alone; it is deleted when the photo goes.
+        """
+        if path is None:
+            raise TranslatedError("no_photo")
+        if self._sent == Path(path):  # the same photo once more, under the same name
+            self._sent = None
+        self.close()
+        self._sent = Path(path) if sent else None
+        try:
+            photo = open_photo(path, name)
+            faces, pictures = [], []
+            for face in find_faces(photo, detector)[:MOST_FACES]:
+                try:
+                    small = cut(photo.pixels, ffhq_alignment(face.points, files.THUMBNAIL_SIDE))
+                except ValueError as error:  # cut off too far
+                    problem = error
+                    continue
+                faces.append(face)
+                pictures.append(files.write_jpeg(self._folder.new("face.jpg"), small, note=files.CUT_OUT))
+            if not faces:
+                raise PhotoError.of("bad_face", name=photo.name, reason=problem)
+        except PhotoError as error:
+            raise translated(error) from None
+        self.photo, self.faces, self.pictures, self.chosen = photo, faces, tuple(pictures), 0
+
+    def choose(self, index: int) -> None:
+        """Choose a face, 0 the largest."""
+        self._require()
+        if not 0 <= index < len(self.faces):
+            raise TranslatedError("no_such_face", count=len(self.faces))
+        self.chosen = int(index)
+
+    def task(self, models: Models, model: str, preset: str | Preset) -> PhotoTask:
+        """What brings the chosen face into a model."""
+        photo, generator = self._require(), models.generator(model)
+        if not generator.is_face:
+            raise TranslatedError("photo_needs_faces", model=model)
+        if isinstance(preset, str) and preset not in PRESETS:
+            raise TranslatedError("bad_preset", known=", ".join(PRESETS))
+        try:
+            cut_out = CutOut(photo, self.faces[self.chosen], generator.resolution)
+        except PhotoError as error:
+            raise translated(error) from None
+        directions, _ = models.directions(model)
+        return PhotoTask(cut_out, generator, models.detector, directions, preset, models.perceptual())
+
+    @property
+    def message(self) -> Message:
+        """What was noticed of the photo, and what can be done with it now."""
+        notices = tuple(Message(f"photo_{one.kind}", {"name": self.photo.name}) for one in self.photo.notices)
+        if len(self.faces) == 1:
+            return Message("photo_open", {"notices": notices})
+        count = len(self.faces)
+        return Message("photo_faces", {"notices": notices, "chosen": self.chosen + 1, "count": count})
+
+    def close(self) -> None:
+        """Forget the photo and delete its files; a face that was brought in stays."""
+        for path in (*self.pictures, *([self._sent] if self._sent else [])):
+            path.unlink(missing_ok=True)
+        self.photo, self.faces, self.pictures, self._sent = None, [], (), None
+
+    def _require(self) -> Photo:
+        if self.photo is None:
+            raise TranslatedError("no_photo")
+        return self.photo
+
+
+def edited_name(photo: Photo) -> str:
+    """What the file of an edited photo is called."""
+    stem = re.sub(r"[^\w-]+", "_", Path(photo.name).stem)[:60] or "photo"
+    return f"{stem}_edited.png"
+
+
+def translated(error: PhotoError) -> TranslatedError:
+    if error.kind is None:
+        return TranslatedError("failed", reason=str(error))
+    return TranslatedError(f"photo_{error.kind}", **error.values)

@@ -1,0 +1,92 @@
+"""The face that is shown: on the screen, and as a result in the history. Knows no tasks.
+
+stage.add(face, "seed")            # shown from now on
+stage.go(lambda history: history.walk(-1))
+stage.require_landmarks()
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from draggan.app import files
+from draggan.app.folder import Folder
+from draggan.app.history import Entry, History
+from draggan.app.screen import Screen
+from draggan.app.texts import TranslatedError
+from draggan.face import Face, NoFaceError
+from draggan.photo_editor import PhotoSubject
+
+
+class Stage:
+    def __init__(self, folder: Folder, screen: Screen):
+        self.folder, self.screen = folder, screen
+        self.history = History()
+        self.face: Face | None = None
+        self.original: Path | None = (
+            None  # JPEG of the whole photo before any edit, of the photo's face there is
+        )
+        self.kept: tuple[Face, ...] = ()  # faces beside the shown one that are looked at over and over
+
+    def entry(
+        self,
+        face: Face,
+        title: str,
+        strengths: Mapping[str, float] | None = None,
+        slid_from: Face | None = None,
+    ) -> Entry:
+        """A result with its files; the arguments are those of an Entry. It is not shown yet."""
+        subject, photo = face.subject, isinstance(face.subject, PhotoSubject)
+        made = {"model": subject.generator.name, "edit": title} | ({} if photo else {"seed": subject.seed})
+        note = files.CUT_OUT if title == "photo" else subject.note
+        path = files.write_png(self.folder.new("png"), face.picture, made, note)
+        thumbnail = files.write_jpeg(path.with_suffix(".thumb.jpg"), face.picture, files.THUMBNAIL_SIDE, note)
+        whole = self.whole(subject.paste(face), note) if photo else None
+        return Entry(face, title, path, thumbnail, whole, strengths or {}, slid_from)
+
+    def whole(self, photo: np.ndarray, note: str) -> Path:
+        """A whole photo (H, W, 3) uint8 as a JPEG for the page."""
+        return files.write_jpeg(self.folder.new("whole.jpg"), photo, files.WHOLE_SIDE, note)
+
+    def add(self, entry: Entry) -> None:
+        """Show a result from now on, as the newest of the history."""
+        self.history.add(entry)
+        self._hold(entry.face)
+
+    def go(self, step: Callable[[History], Entry]) -> Entry:
+        """Show another result of the history again. TranslatedError where there is none to go to."""
+        entry = step(self.history)
+        entry.face.remember(files.read_png(entry.path))
+        self._hold(entry.face)
+        return entry
+
+    def keep_photo(self, entry: Entry, original: Path) -> None:
+        """A photo's new face is there: the results of another one go, and with them its generator."""
+        self.history.keep(lambda one: one is entry or not isinstance(one.face.subject, PhotoSubject))
+        if self.original:
+            self.original.unlink(missing_ok=True)
+        self.original = original
+
+    def _hold(self, face: Face) -> None:
+        previous, self.face = self.face, face
+        if previous is not None:
+            previous.forget(face, *self.kept)
+
+    def require_landmarks(self) -> Face:
+        """The shown face. TranslatedError where it has no landmarks."""
+        if not self.face.generator.is_face:
+            raise TranslatedError("no_face_model", model=self.face.generator.name)
+        try:
+            self.face.points  # noqa: B018  found now
+        except NoFaceError:
+            raise TranslatedError("no_face") from None
+        return self.face
+
+    def draw(self) -> None:
+        """The screen shows the face with the marks."""
+        self.screen.draw(self.face)
+
+    def clear(self) -> None:
+        self.history.clear()
+        self.face, self.kept = None, ()

@@ -1,0 +1,84 @@
+"""Points by hand: DragGAN as it is, on whatever the generator makes.
+
+task = PointsTask(face, [[400, 600]], [[460, 600]])
+for progress in task:
+    print(progress.step, progress.distance)
+task.face.picture
+"""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from draggan.drag import Drag, Settings
+from draggan.face import Face
+from draggan.tasks import Progress
+
+REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
+REACH_SIDE = 256  # of the mask of what points reach, pixels
+
+
+def reach(handles: np.ndarray, targets: np.ndarray, size: int) -> np.ndarray:
+    """Where dragging points (K, 2) may change a picture of `size` pixels: around their ways.
+
+    (REACH_SIDE, REACH_SIDE) float32, 1 there, else 0.
+    """
+    around = np.zeros((REACH_SIDE, REACH_SIDE), np.float32)
+    for way in zip(handles, targets, strict=True):
+        start, end = (tuple(round(float(v) * REACH_SIDE / size) for v in point) for point in way)
+        cv2.line(around, start, end, 1.0, max(1, round(REACH * REACH_SIDE)))
+    return around
+
+
+class PointsTask:
+    """Drag handles to targets, (K, 2) each, (x, y) in pixels.
+
+    mask: (H, W) of any size, above 0 where the picture may change; None: everywhere.
+    Raises ValueError, at the first step, for points outside the picture.
+    """
+
+    name = "points"
+
+    def __init__(
+        self,
+        start: Face,
+        handles: np.ndarray,
+        targets: np.ndarray,
+        mask: np.ndarray | None = None,
+        settings: Settings | None = None,
+    ):
+        self.handles, self.targets, self.mask = np.asarray(handles), np.asarray(targets), mask
+        self.settings = settings or Settings()
+        size = start.generator.resolution
+        self.start = start.freed().reaching(reach(handles, targets, size) if mask is None else mask)
+        self.reason: str | None = None
+        self._drag: Drag | None = None  # made by the first step, which may be in another thread
+        self._first = self._least = float(np.linalg.norm(self.handles - self.targets, axis=1).mean())
+
+    def __iter__(self) -> Iterator[Progress]:
+        while self.reason is None:
+            if self._drag is None:
+                start, way = self.start, (self.handles, self.targets)
+                self._drag = Drag(start.generator, start.styles, *way, self.mask, self.settings)
+            step = self._drag.step()
+            distance = float(step.distances.mean())
+            if distance < self._least:  # as the drag chooses its best state
+                self._least, self.handles = distance, step.points
+            limit = "step limit" if step.number >= self.settings.max_steps else None
+            self.reason = self._drag.stopped or limit
+            yield Progress(step.number, step.seconds, loss=step.loss, handles=step.points, distance=distance)
+
+    @property
+    def face(self) -> Face:
+        if self._drag is None:
+            return self.start
+        return self.start.with_styles(self._drag.best_styles if self.reason else self._drag.styles)
+
+    @property
+    def ok(self) -> bool:
+        return self.reason == "on target"
+
+    @property
+    def share(self) -> float:
+        return 1 - self._least / self._first if self._first else 1.0
