@@ -87,7 +87,7 @@ def build_camvid(unpacked: Path, target: Path) -> None:
 
     Photos are kept as they are in SPLIT/A, class numbers are painted in our palette into SPLIT/B.
     """
-    from training.metrics import CAMVID  # here, so that --help needs no PyTorch
+    from training.palettes import CAMVID  # here, so that --help needs no PyTorch
 
     colours = CAMVID.colours.numpy().astype(np.uint8)  # 11 classes in order, then void
     root = next((p for p in unpacked.glob("**/CamVid") if (p / "trainannot").is_dir()), None)

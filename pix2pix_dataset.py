@@ -314,6 +314,16 @@ class EpochSampler(Sampler):
         yield from ((self.epoch, index) for index in order[self.rank :: self.ranks])
 
 
+def to_unit(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_bytes(pictures: Tensor) -> Tensor:
+    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print("usage: python pix2pix_dataset.py DIR_OR_NAME\n\n" + (__doc__ or ""))
@@ -331,13 +341,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     run(main)
-
-
-def to_unit(pictures: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
-    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def to_bytes(pictures: Tensor) -> Tensor:
-    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
-    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -10,6 +10,7 @@ events.out.tfevents.*  TensorBoard
 """
 
 import contextlib
+import datetime
 import json
 import os
 import shutil
@@ -18,10 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, write_atomically
+from training.options import TrainOptions
 
 from torchvision.utils import make_grid  # isort: skip
 from torchvision.transforms.functional import to_pil_image  # isort: skip
@@ -121,6 +125,27 @@ class RunFolder:
         if rows:
             grid = make_grid([tile for row in rows for tile in row], nrow=3, padding=4, pad_value=255)
             save_png(self.path / folder / f"epoch_{epoch:04d}.png", grid)
+
+
+def open_run(
+    options: TrainOptions, script: str, data_name: str, accelerator: Accelerator
+) -> tuple[RunFolder, dict, dict | None]:
+    """The folder of a new run, or with ``--resume`` of one to go on with.
+
+    Returns:
+        the folder; the settings that must be the same on a resume; the checkpoint to go on from, or None.
+
+    Raises:
+        UserError: as ``RunFolder.start`` and ``RunFolder.resume``.
+    """
+    if options.output is None:
+        now = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
+        options.output = f"output/{script}_{data_name}_{broadcast_object_list(now)[0]}"
+    folder = RunFolder(Path(options.output))
+    settings = {"script": script, "processes": accelerator.num_processes} | options.fixed()
+    saved = folder.resume(settings, tidy=accelerator.is_main_process) if options.resume else folder.start()
+    accelerator.wait_for_everyone()  # no rank writes before all have looked
+    return folder, settings, saved
 
 
 def format_row(row: dict[str, float]) -> str:
