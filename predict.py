@@ -4,8 +4,8 @@
     python predict.py --checkpoint output/x/checkpoints/best.pt --input photos/ --output labels/
     python predict.py --checkpoint output/x/checkpoints/best.pt --input pairs/ --pairs --output labels/
 
-One PNG for each photo, of the photo's size and name. Every photo is computed by itself with the averaged
-weights in eval mode: the same photo gives the same PNG, whatever else is in the folder. ``--score`` (with
+Writes one PNG for each photo, of the photo's size and name. Every photo is computed by itself with the averaged
+weights in eval mode: the same photo always gives the same PNG. ``--score`` (with
 ``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in training/metrics.py.
 """
 

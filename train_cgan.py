@@ -32,7 +32,7 @@ from training.options import TrainOptions
 
 @dataclass
 class Options(TrainOptions):
-    """The GAN's options beside those both scripts have."""
+    """The GAN's options, and those that both scripts have."""
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
@@ -82,7 +82,7 @@ def patch_weight(weight: Tensor | None, logits: Tensor) -> Tensor | float:
 
     Let w(y) weigh the loss at a label y, for real and fake alike. Then the best generator paints
     p(y | photo) w(y) and no longer p(y | photo): this is the optimum of Goodfellow et al. 2014, section 4, with
-    weights. The weighted L1 pulls to the same place. Without weights here, the GAN would take back the rare
+    weights. The weighted L1 has the same optimum. Without weights here, the GAN would take back the rare
     classes that the weights of the L1 brought. It is the largest and not the mean, because a pole is thinner
     than a cell.
     """

@@ -57,7 +57,7 @@ def pip_reason(stderr: str) -> str:
         return "no connection to the package index"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["pip said nothing"])[-1][:200]
+    return (errors or lines or ["pip gave no reason"])[-1][:200]
 
 
 def extract(archive: Path, files: tuple[File, ...], into: Path) -> None:

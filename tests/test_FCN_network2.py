@@ -78,11 +78,11 @@ def test_colours_head_paints_only_the_given_colours(generator):
 
 def test_gradient_of_the_picture_is_that_of_the_mean_colour(generator):
     logits = torch.randn(1, 12, 2, 2, requires_grad=True)
-    pull = torch.randn(1, 3, 4, 4)
-    (generator.head(logits)[0] * pull).sum().backward()
+    gradient = torch.randn(1, 3, 4, 4)
+    (generator.head(logits)[0] * gradient).sum().backward()
     straight_through = logits.grad.clone()
     logits.grad = None
     mean = generator.head(logits)[1].exp() @ generator.colours  # (1, 2, 2, 4, 3)
     mean = mean.permute(0, 4, 1, 2, 3).reshape(1, 3, 2, 2, 2, 2).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 4, 4)
-    (mean * pull).sum().backward()
+    (mean * gradient).sum().backward()
     assert torch.allclose(logits.grad, straight_through, atol=1e-5)

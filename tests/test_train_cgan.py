@@ -44,7 +44,7 @@ def test_lambda_gan_0_trains_as_l1_alone(pairs, tmp_path):
 
 
 def test_the_real_picture_shows_the_fake_where_it_has_no_colour():
-    """Void and JPEG borders must not tell real from fake."""
+    """Void and JPEG borders must not give away which picture is real."""
     fake = torch.tensor([[0.25, 0.75], [1.0, 0.0]]).T.reshape(1, 2, 1, 2)
     real = as_channels(torch.tensor([[[-1, 1]]]), fake)
     assert real[0, :, 0, 0].tolist() == [0.25, 0.75]

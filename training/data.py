@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 
     photo: Tensor  # (N, 3, H, W) on [-1, 1]
     label: Tensor  # (N, 3, H, W) on [-1, 1]
-    weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: all alike
+    weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: each counts 1
     colour: (
         Tensor | None
     )  # (N, H, W), which of the generator's colours, -1: void or none; None with an RGB head

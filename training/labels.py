@@ -1,7 +1,7 @@
 """What the labels of a run are: their palette, and the flat colours that the generator chooses between.
 
 ``read_labels`` decides it once, at the start, from a sample of the training labels. What it returns never
-changes, and a checkpoint holds what it takes to make it again. The functions below it find flat colours, weight
+changes, and a checkpoint holds what is needed to make it again. The functions below it find flat colours, weight
 them, and look them up quickly.
 """
 
@@ -138,8 +138,8 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 
     Args:
         labels: (N, 3, H, W) uint8, a sample of the training labels.
         colours: (K, 3) on [0, 255]; a pixel belongs to the nearest.
-        void: so many of the last colours stand for no class; they count as little as the most frequent one,
-            however rare, because void painted where a class is costs that class.
+        void: this many of the last colours are no class. Each counts as little as the most frequent class,
+            however rare it is: void painted in place of a class would cost that class.
 
     Returns:
         (32768,), for each of ``colour_cells``.

@@ -1,7 +1,7 @@
 """The training loop: learning rate, batch, step, average; then validate and save.
 
-A script builds a ``Training``, adds networks of its own (a discriminator), and hands ``fit`` the function that
-takes one step. Everything else that a run needs is made once at the start:
+A script builds a ``Training``, adds networks of its own (a discriminator), and gives ``fit`` the function for
+one step. Everything else that a run needs is made once at the start:
 
 data.py        the pairs of both splits          labels.py       palette and colours of the labels
 networks.py    networks, optimisers, average     validation.py   the scores and the pictures
@@ -185,7 +185,7 @@ class Training:
     # ---------------------------------------------------------------- parts of the loop
 
     def _resume(self, saved: dict) -> None:
-        """Take up a checkpoint's state; the log is cut back to it."""
+        """Restore a checkpoint, and cut the log back to it."""
         self.progress = checkpoint.restore(saved, self.networks)
         if self.main:
             self.folder.write_log(self.progress.log)
@@ -255,7 +255,7 @@ class Training:
     # ---------------------------------------------------------------- after an epoch
 
     def _save(self, row: dict[str, float], scores: dict[str, float], writer: SummaryWriter | None) -> None:
-        """Checkpoints first, then the log: whatever moment a run is killed in, the log can be mended.
+        """Write the checkpoints first, then the log: wherever a kill falls, ``--resume`` can repair the log.
 
         Args:
             row: what the log says of this epoch.

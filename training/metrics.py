@@ -6,7 +6,7 @@ The rules, where published numbers differ for want of them:
 * Void: a ground-truth pixel nearest to a void colour of the palette, or farther than ``VOID_DISTANCE``
   from every palette colour, is not scored. JPEG invents such colours at the borders between labels. The
   void colours never win for a prediction: a predicted pixel counts for the nearest real class.
-* One confusion matrix is summed over the whole split; scores are taken from it once, at the end.
+* One confusion matrix is summed over the whole split; the scores are computed from it once, at the end.
 * Class accuracy is the mean over the classes present in the ground truth; IoU the mean over the classes
   present in the ground truth or the prediction. A class absent from both is left out of the mean.
 * L1 is the mean absolute difference over all pixels and channels on [0, 1], void included.

@@ -72,7 +72,7 @@ class Networks:
             module.train()
 
     def set_rates(self, factor: float) -> None:
-        """Every learning rate becomes its peak times ``factor``."""
+        """Set every learning rate to its peak times ``factor``."""
         for name, optimiser in self.optimisers.items():
             for group, peak in zip(optimiser.param_groups, self.peaks[name], strict=True):
                 group["lr"] = peak * factor

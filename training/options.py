@@ -33,7 +33,7 @@ class TrainOptions:
     palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
     balance: float = option(
         0.5,
-        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
+        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0: each pixel counts 1",
     )
     lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
     encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from common.commandline import UserError
 
-# Distance in RGB beyond which a ground-truth pixel is void. The closest two colours that are told apart
-# reliably are 37 apart (fence and pole of Cityscapes); JPEG at quality 75 moves flat colours by less than 10.
+# Distance in RGB beyond which a ground-truth pixel is void. The closest two colours that must be kept apart
+# are 37 apart (fence and pole of Cityscapes); JPEG at quality 75 moves flat colours by less than 10.
 VOID_DISTANCE = 32.0
 
 

@@ -1,7 +1,7 @@
-"""output/<run>/ on disk: never overwritten, whole at every moment, ready to go on.
+"""output/<run>/ on disk: never overwritten, whole after a kill at any moment, ready for --resume.
 
-config.json          the options and what was found out at the start (palette, colours, versions)
-status.json          running, finished, stopped or failed (and why); the process, to tell if it still lives
+config.json          the options, and what was found at the start (palette, colours, versions)
+status.json          running, finished, stopped or failed (and why); its process id, to see whether it still runs
 training_log.txt     one line an epoch, key=value
 checkpoints/         last.pt and best.pt, each the full state
 train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
@@ -52,7 +52,7 @@ class RunFolder:
 
         Args:
             settings: what must be as it was.
-            tidy: remove what a kill in mid-write left behind; for one process only.
+            tidy: remove the unfinished files that a kill left; in one process only.
 
         Raises:
             UserError: if there is no run, its checkpoint is damaged, or settings differ; it says which.
@@ -85,7 +85,7 @@ class RunFolder:
     def save(self, state: dict, better: bool, rows: list[dict]) -> None:
         """Write a checkpoint and the log.
 
-        Best before last before log: a run killed in between repeats the epoch and writes the same again.
+        The order is best, last, log. A run that is killed in between repeats the epoch and writes the same again.
         """
         if better:
             write_atomically(self.best, lambda path: torch.save(state, path))
@@ -105,13 +105,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def status(self) -> Iterator[None]:
-        """status.json while the body runs and after it; after ``kill -9`` it still says running, by a dead process."""
+        """Keep status.json right while the body runs and after it; ``kill -9`` leaves "running" and a dead process."""
         self._write_status("running")
         try:
             yield
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
-            with contextlib.suppress(UserError):  # a full disk: the first error is the one to show
+            with contextlib.suppress(UserError):  # the disk is full: the first error is the one to show
                 self._write_status("stopped" if stopped else "failed", "Ctrl-C" if stopped else str(error))
             raise
         self._write_status("finished")

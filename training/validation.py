@@ -14,7 +14,7 @@ from training.run_folder import RunFolder, save_png
 
 
 class Validation:
-    """Everything that validating takes; the same on every rank, and only rank 0 writes."""
+    """Validates a run. It is the same on every rank, and only rank 0 writes."""
 
     def __init__(
         self, accelerator: Accelerator, folder: RunFolder, data: Data, palette: Palette | None, pictures: int

@@ -79,7 +79,7 @@ def test_next_run_goes_on(download, site, tmp_path, data):
 
 
 def test_never_joins_two_versions(download, site, tmp_path):
-    """The published file changes between two runs, and its checksum is not known: only If-Range can tell."""
+    """The published file changes between two runs, and its checksum is not known: only If-Range shows it."""
     models = by_address(f"{site.address}/net", data=None)
     site.cut = [400_000, 0, 0, 0, 0]
     assert download(models)[0] == 2
@@ -148,7 +148,7 @@ def test_no_mirror_gives_it(download, site, tmp_path):
 
 
 def test_length_unknown(download, site, tmp_path):
-    """Without a length, a checksum and a size nothing tells a broken connection from the end."""
+    """Without a length, a checksum and a size a broken connection looks like the end."""
     site.length = False
     assert download(by_address(f"{site.address}/net", data=None))[0] == 2
     assert files(tmp_path / "c") == []
@@ -209,7 +209,7 @@ def start(models: list[Model], folder: Path) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # a shell's background jobs, and so tests run as one, are deaf to Ctrl-C
+        # a shell's background jobs, and tests run as one, ignore Ctrl-C
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 

@@ -62,9 +62,9 @@ def test_no_network(download, shelf, tmp_path):
 
 
 def test_no_network_is_told_from_pips_words():
-    said = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError('...')'\n"
-    said += "ERROR: No matching distribution found for random-face==2021.7.21.1\n"
-    assert packages.pip_reason(said) == "no connection to the package index"
+    stderr = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError('...')'\n"
+    stderr += "ERROR: No matching distribution found for random-face==2021.7.21.1\n"
+    assert packages.pip_reason(stderr) == "no connection to the package index"
 
 
 def test_no_pip(download, tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def make_pairs(root: Path, train: int = 6, val: int = 3, side: int = SIDE) -> Pa
 
 
 def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> subprocess.CompletedProcess:
-    """Run a script of the repository as a user would, and return what it said."""
+    """Run a script of the repository as a user would; returns its exit code and output."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [sys.executable, ROOT / script, *map(str, arguments)],
@@ -66,7 +66,7 @@ def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> s
 
 
 def error_of(done: subprocess.CompletedProcess) -> str:
-    """The one line of a user's mistake: exit code 2, nothing like a traceback."""
+    """The one line of a user error; exit code 2, and no traceback."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1, done.stderr

@@ -39,7 +39,7 @@ def test_broken_picture_found_by_a_worker_is_one_line(pairs, tmp_path):
     file = tmp_path / "set" / "train" / "train_3.png"
     file.write_bytes(file.read_bytes()[:-400])
     arguments = ["--dataset", tmp_path / "set", *SMALL, "--epochs", 1, "--cache-mb", 0, "--workers", 1]
-    # the sample of labels taken at the start must not be what finds it
+    # with a palette by name the sample of labels at the start is not what finds it
     done = command(*arguments, "--output", tmp_path / "run", "--palette", "camvid")
     assert error_of(done).startswith(f"error: {file} cannot be read")
     done = command(*arguments, "--output", tmp_path / "skips", "--skip-broken")

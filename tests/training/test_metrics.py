@@ -24,7 +24,7 @@ def test_perfect_prediction_scores_one():
 
 
 def test_known_confusion():
-    # truth: 3 x class 0, 1 x class 1; one of class 0 is taken for class 1
+    # truth: 3 x class 0, 1 x class 1; one of class 0 is predicted as class 1
     matrix = confusion(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]), 3)
     found = scores(matrix)
     assert found.pixel_acc == 3 / 4
