@@ -2,7 +2,7 @@
 
 An ImageNet MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381) reads the photo at strides 2 to 32; a light
 top-down decoder (after Lin et al. 2017, "Feature Pyramid Networks", arXiv 1612.03144) brings it back.
-It starts from an encoder that already knows what things look like.
+The encoder starts from ImageNet's weights, so it need not learn from a few hundred pairs what things look like.
 
 Three choices that matter:
 
@@ -11,7 +11,7 @@ Three choices that matter:
 * Labels are flat colours. The "colours" head gives every pixel a probability for each of K given colours
   and paints the likeliest, so the picture is as crisp as the labels and no pixel ends between two classes
   at the colour of a third. The gradient of the picture goes through the mean colour (straight-through,
-  Bengio et al. 2013, arXiv 1308.3432), so a GAN can pull at it; the loss that trains the probabilities is
+  Bengio et al. 2013, arXiv 1308.3432), so a GAN can train it; the loss that trains the probabilities is
   ``laplace_mixture_loss`` in losses.py. Labels without flat colours get a plain RGB head.
 * Upsampling is bilinear, the last step a pixel shuffle that starts as nearest neighbour (ICNR,
   arXiv 1707.02937), so there is no checkerboard.
@@ -39,7 +39,7 @@ STRIDE = 32
 
 @dataclass(frozen=True)
 class GeneratorParams:
-    """What it takes to build the network again; stored in every checkpoint.
+    """What is needed to build the network again; stored in every checkpoint.
 
     colours: K colours on [0, 255] for the "colours" head, or () for a plain RGB output through tanh.
     width: channels of the decoder at stride 32; less where the map is larger.

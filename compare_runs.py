@@ -116,8 +116,8 @@ def find_folders(paths: list[Path]) -> tuple[list[Path], list[str]]:
 def collect_training(trained: list[Run], notes: list[str]) -> dict[str, Any]:
     """Table, settings, curves and samples of training runs; adds to the notes."""
     rows = [runs.summarise(one) for one in trained]
-    groups, said = runs.group(trained)
-    notes += said
+    groups, more = runs.group(trained)
+    notes += more
     classes = list(dict.fromkeys(name for row in rows for name in row["iou"]))
     columns = runs.SCORES | {"images_per_s": True}
     for row, one, number, best, best_iou in zip(
@@ -133,8 +133,8 @@ def collect_training(trained: list[Run], notes: list[str]) -> dict[str, Any]:
     measures = [
         name for name in names if name not in ("epoch", "seconds") and not name.startswith("val_iou_")
     ]
-    sets, said = pictures.samples(trained, groups)
-    notes += said
+    sets, more = pictures.samples(trained, groups)
+    notes += more
     return {
         "runs": rows,
         "settings": runs.differing([one.options | one.found for one in trained]),
@@ -163,8 +163,8 @@ def collect_edits(edited: list[Edits], notes: list[str]) -> dict[str, Any]:
             "the folders hold different edits: best values are marked among folders of one edit only"
         )
     notes += edit_folders.seed_notes(edited)
-    found, said = pictures.faces(edited)
-    notes += said
+    found, more = pictures.faces(edited)
+    notes += more
     return {"folders": rows, "settings": runs.differing([one.config for one in edited]), **found}
 
 

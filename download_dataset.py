@@ -3,10 +3,11 @@
     python download_dataset.py facades
     python download_dataset.py --list           what there is, and under which licence
 
-Archives are fetched from their addresses in turn, going on where a run before stopped, and checked by size
-and sha256. Where nobody publishes a checksum, that of the first download is written to
-datasets/checksums.json and holds from then on. An archive is unpacked into a temporary folder, counted, and
-renamed in one step: a folder that has its name is whole. A failed archive stays for the next try.
+Each archive has several addresses, which are tried in order. A download goes on where an earlier one stopped, and
+is checked by size and sha256. Where nobody publishes a checksum, that of the first download is written to
+datasets/checksums.json; later downloads must have the same. An archive is unpacked into a temporary folder, its
+pictures are counted, and the folder is renamed in one step: a folder that has its name is whole. An archive that
+cannot be used is kept for the next try.
 
 DATASET_MIRROR=https://host/folder puts that folder's copy of the archive before the public addresses.
 """
@@ -87,7 +88,7 @@ def build_camvid(unpacked: Path, target: Path) -> None:
 
     Photos are kept as they are in SPLIT/A, class numbers are painted in our palette into SPLIT/B.
     """
-    from training.metrics import CAMVID  # here, so that --help needs no PyTorch
+    from training.palettes import CAMVID  # here, so that --help needs no PyTorch
 
     colours = CAMVID.colours.numpy().astype(np.uint8)  # 11 classes in order, then void
     root = next((p for p in unpacked.glob("**/CamVid") if (p / "trainannot").is_dir()), None)

@@ -9,7 +9,7 @@ def l1_loss(fake: Tensor, real: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute difference on [0, 1] of pictures (N, 3, H, W) on [-1, 1].
 
     Args:
-        weight: (N, 1, H, W), how much each pixel counts; None counts all alike.
+        weight: (N, 1, H, W), how much each pixel counts; None: each counts 1.
     """
     difference = (fake - real).abs() / 2
     return difference.mean() if weight is None else (difference * weight).mean()
@@ -21,20 +21,20 @@ def laplace_mixture_loss(
     """L1 for a generator that chooses between flat colours: the negative log-likelihood of a Laplace mixture.
 
     The L1 distance d to one colour is, up to a constant, the negative log-likelihood of a Laplace
-    distribution around it, times its spread b. A generator that gives K colours the probabilities p_k stands
-    for a mixture of K of them, and -log sum_k p_k exp((d_min - d_k) / b) says how badly it chooses. The L1 of
+    distribution around it, times its spread b. A generator that gives K colours the probabilities p_k is a
+    mixture of K of them, and -log sum_k p_k exp((d_min - d_k) / b) measures how badly it chooses. The L1 of
     the mean colour cannot train such probabilities: its gradient to a colour is proportional to the
-    probability, so colours that are rare never begin to be painted.
+    probability, so rare colours would never be painted.
 
-    In units of L1, so that the ratio to a GAN term means what it means elsewhere: d_min, the distance to the
-    nearest colour, plus the term above times the mean distance D between the colours. Near certainty it is
-    the L1 of the mean colour: -log p is 1 - p there, and what is not p lies D away on average.
+    The loss is in units of L1, so that the ratio to a GAN term means what it means elsewhere. It is d_min, the
+    distance to the nearest colour, plus the term above times the mean distance D between the colours. Near
+    certainty it is the L1 of the mean colour: -log p is 1 - p there, and the rest is D away on average.
 
     Args:
         choice: (N, h, w, 4, K) log-probabilities, sub-pixels row by row.
         colours: (K, 3) on [-1, 1].
         real: (N, 3, 2h, 2w) labels on [-1, 1].
-        weight: (N, 1, 2h, 2w), how much each pixel counts; None counts all alike.
+        weight: (N, 1, 2h, 2w), how much each pixel counts; None: each counts 1.
         spread: b on [0, 1]; less than the distance between any two colours, more than the noise of JPEG.
     """
     pixels = F.pixel_unshuffle(real, 2).unflatten(1, (3, 4)).permute(0, 3, 4, 2, 1)  # (N, h, w, 4, 3)

@@ -1,13 +1,13 @@
 """The discriminator, a conditional PatchGAN (Isola et al. 2017, arXiv 1611.07004).
 
-It looks at photo and label together and judges every patch by itself: one logit for each. The published
-one starts at full resolution with 64 channels and costs more than our whole generator. This one begins
-with a pixel unshuffle, which loses nothing (a pole one pixel wide is still there, in its own channel), and
-has 32 channels; the receptive field on the picture stays the published one.
+It sees photo and label together and judges every patch by itself: one logit for each. The published one
+starts at full resolution with 64 channels and costs more than our whole generator. This one has 32 channels and
+begins with a pixel unshuffle. That loses nothing: a pole one pixel wide is still there, in its own channel. The
+receptive field on the picture is the published one.
 
-Where labels are flat colours it sees which colour a pixel has, one channel each (after Luc et al. 2016,
-"Semantic segmentation using adversarial networks", arXiv 1611.08408), because half the way from one RGB
-colour to another lies a third one, and half the way from one channel to another lies nothing else.
+Where labels are flat colours it sees which colour a pixel has, one channel for each (after Luc et al. 2016,
+"Semantic segmentation using adversarial networks", arXiv 1611.08408). In RGB the mixture of two colours may be
+a third class; in channels it is no other class.
 """
 
 import torch
@@ -35,8 +35,8 @@ def receptive_field(layout: tuple[int, tuple[tuple[int, int], ...]]) -> int:
 class PatchDiscriminator(nn.Module):
     """Photo (N, 3, H, W) and label (N, C, H, W), both on [-1, 1] -> logits (N, 1, h, w), one a patch.
 
-    High means real. No norm: statistics of a batch or a picture would tell real from fake for all patches at
-    once, and then none is judged by itself; and several GPUs have nothing to synchronise.
+    High means real. There is no norm. The statistics of a batch or a picture would give away real or fake for all
+    patches at once, and none would be judged by itself. Without them several GPUs have nothing to synchronise.
     """
 
     def __init__(self, field: int = 70, width: int = 32, label_channels: int = 3):

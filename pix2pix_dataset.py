@@ -5,7 +5,7 @@ Layouts (SPLIT is train, val or test):
     DIR/SPLIT/name.jpg                    photo and label side by side, any even width
     DIR/SPLIT/A/name.* DIR/SPLIT/B/name.* or DIR/A/SPLIT/ and DIR/B/SPLIT/: one file each, the same stem
 
-Run it to look a data set over: ``python pix2pix_dataset.py datasets/facades``.
+Run it to count and check the pictures of a data set: ``python pix2pix_dataset.py datasets/facades``.
 """
 
 import hashlib
@@ -97,7 +97,7 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
 
 
 def fingerprint(pairs: list[Pair]) -> str:
-    """12 hex digits that differ where two splits hold other names or files of other sizes, wherever they lie."""
+    """12 hex digits of the names and file sizes of a split; its place does not count."""
     files = ((pair.name, pair.a.stat().st_size, pair.b.stat().st_size if pair.b else 0) for pair in pairs)
     return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:12]
 
@@ -105,8 +105,8 @@ def fingerprint(pairs: list[Pair]) -> str:
 def read_picture(path: Path) -> Image.Image:
     """A picture file as 8-bit RGB.
 
-    A photo is turned upright as its EXIF says. Grey becomes grey RGB, palette files take their palette's
-    colours, 16-bit grey keeps its upper 8 bits, an opaque alpha channel is dropped.
+    A photo is turned upright as its EXIF says. Grey is repeated to RGB, palette files are
+    painted in their palette's colours, 16-bit grey keeps its upper 8 bits, an opaque alpha channel is dropped.
 
     Raises:
         UserError: naming the file, if it is broken or of another kind (CMYK, float, transparent).
@@ -159,13 +159,13 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Augment(v2.Transform):
-    """Random crop and flip of photo and label alike, and light and colour of the photo alone."""
+    """Random crop and flip, the same for photo and label; random light and colour, for the photo alone."""
 
     def __init__(self, size: int, crop: float, jitter: float):
         """
         Args:
             size: side of the square that comes out, in pixels.
-            crop: least fraction of the area that a crop keeps; 1 takes the whole picture always.
+            crop: least fraction of the area that a crop keeps; 1 always keeps the whole picture.
             jitter: strength of the photo's changes in brightness, contrast and saturation, 0 to 1.
         """
         super().__init__()
@@ -189,9 +189,8 @@ class Augment(v2.Transform):
 class PairDataset(Dataset):
     """Pairs as dicts of ``photo`` and ``label`` uint8 (3, size, size), and ``index``.
 
-    An item is asked for by (epoch, index): its augmentation depends on the seed, the epoch and the index
-    alone, not on which worker makes it or on what was made before. That is what lets a resumed run go on
-    exactly.
+    The key of an item is (epoch, index). Its augmentation depends on the seed, the epoch and the index alone,
+    not on the worker that makes it or on what was made before. So a resumed run goes on exactly.
     """
 
     def __init__(
@@ -209,7 +208,7 @@ class PairDataset(Dataset):
     ):
         """
         Args:
-            cache_mb: hold the decoded pictures in memory if they take no more than this, 0 never.
+            cache_mb: keep the decoded pictures in memory if they need at most this many MiB; 0 never does.
 
         Raises:
             UserError: as ``find_pairs`` and ``read_pair``; without a cache a broken file shows up later.
@@ -266,7 +265,7 @@ class PairDataset(Dataset):
             a, b = self.cache[index]
         else:
             found = self._try(self.pairs[index])
-            if found is None:  # broken beyond its header: the next pair stands in for it
+            if found is None:  # broken beyond its header: the next pair replaces it
                 return self[epoch, (index + 1) % len(self)]
             a, b = found
         if self.direction == "BtoA":
@@ -287,7 +286,7 @@ class EpochSampler(Sampler):
 
     Shuffled: a permutation by seed and epoch, cut so that every rank has the same number of whole batches
     (no rank waits for another; what is cut differs from epoch to epoch). A split smaller than one batch of
-    all ranks is repeated to fill it. Not shuffled: every index once over all ranks, none doubled.
+    all ranks is repeated to fill it. Not shuffled: every index once over all ranks.
     """
 
     def __init__(
@@ -314,6 +313,16 @@ class EpochSampler(Sampler):
         yield from ((self.epoch, index) for index in order[self.rank :: self.ranks])
 
 
+def to_unit(pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_bytes(pictures: Tensor) -> Tensor:
+    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print("usage: python pix2pix_dataset.py DIR_OR_NAME\n\n" + (__doc__ or ""))
@@ -331,13 +340,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     run(main)
-
-
-def to_unit(pictures: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) -> float on [-1, 1], channels last."""
-    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def to_bytes(pictures: Tensor) -> Tensor:
-    """float (N, 3, H, W) on [-1, 1] -> uint8, rounded."""
-    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

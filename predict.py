@@ -4,9 +4,9 @@
     python predict.py --checkpoint output/x/checkpoints/best.pt --input photos/ --output labels/
     python predict.py --checkpoint output/x/checkpoints/best.pt --input pairs/ --pairs --output labels/
 
-One PNG for each photo, of the photo's size and name. Every photo is computed by itself with the averaged
-weights in eval mode: the same photo gives the same PNG, whatever else is in the folder. ``--score`` (with
-``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in metrics.py.
+Writes one PNG for each photo, of the photo's size and name. Every photo is computed by itself with the averaged
+weights in eval mode: the same photo always gives the same PNG. ``--score`` (with
+``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in training/metrics.py.
 """
 
 import json
@@ -21,9 +21,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
-from FCN_network2 import Generator, GeneratorParams
+from FCN_network2 import Generator
 from pix2pix_dataset import DIRECTIONS, Pair, pictures, read_pair, read_picture, to_bytes, to_unit
-from training.metrics import SplitMeter, palette_by_name
+from training.checkpoint import load_generator
+from training.metrics import SplitMeter
+from training.palettes import palette_by_name
 
 
 @dataclass
@@ -39,27 +41,6 @@ class Options:
     image_size: int = option(0, "compute at this square size and scale back; 0 computes at the photo's own")
     device: str = option("auto", "where to compute", DEVICES)
     seed: int = option(0, "accepted for uniformity; nothing here is random")
-
-
-def load(path: Path, device: torch.device) -> tuple[Generator, dict]:
-    """The averaged generator of a checkpoint, in eval mode, and the checkpoint's plain values.
-
-    Raises:
-        UserError: if the file is missing or no checkpoint of ours.
-    """
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint {path}; train_l1.py and train_cgan.py write one to output/")
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        colours = tuple(tuple(colour) for colour in saved["generator"]["colours"])
-        generator = Generator(GeneratorParams(colours, saved["generator"]["width"]))
-        generator.load_state_dict(saved["ema"])
-    except Exception as error:  # a truncated or foreign file fails in many ways
-        raise UserError(
-            f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
-        ) from error
-    generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return generator, {"options": saved["options"], "palette": saved["palette"]}
 
 
 @torch.no_grad()
@@ -112,7 +93,7 @@ def main() -> None:
             raise UserError(f"--{name} is needed; `python predict.py --help` lists the options")
     if options.score and not options.pairs:
         raise UserError("--score needs --pairs: the label halves are what it scores against")
-    generator, found = load(Path(options.checkpoint), choose_device(options.device))
+    generator, found = load_generator(Path(options.checkpoint), choose_device(options.device))
     direction = options.direction if options.direction != "auto" else found["options"]["direction"]
     output = Path(options.output)
     jobs = inputs(Path(options.input), output)

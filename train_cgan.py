@@ -5,10 +5,14 @@
     python train_cgan.py --dataset camvid --output output/cgan --resume
     accelerate launch --num_processes 2 train_cgan.py --dataset cityscapes --output output/cgan
 
-The L1 term is that of train_l1.py. The GAN term reaches the generator through the picture it paints.
-The discriminator is shown nothing that would tell real from fake for a wrong reason: where a label has the
-invented colours of a JPEG border, or is void, the real picture shows there what the fake one does.
-Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
+The step is that of pix2pix (Isola et al. 2017, arXiv 1611.07004): one step of the discriminator, one of the
+generator. The L1 term is that of train_l1.py. The gradient of the GAN term reaches the generator through the
+picture that it paints.
+
+The discriminator must not tell real from fake for a wrong reason. Some pixels of a label are void, or have
+colours that JPEG invented at a border. There the real picture is replaced by the fake one.
+
+Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
 from dataclasses import dataclass
@@ -21,13 +25,14 @@ from common.commandline import UserError, option, parse, run
 from FCN_network2 import chosen
 from losses import GAN_LOSSES, l1_loss
 from patchgan import LAYOUTS, PatchDiscriminator
-from training.loop import Batch, Training, quiet_libraries
+from training.data import Batch
+from training.loop import Training, quiet_libraries
 from training.options import TrainOptions
 
 
 @dataclass
 class Options(TrainOptions):
-    """The GAN's options beside those both scripts have."""
+    """The GAN's options, and those that both scripts have."""
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
@@ -45,6 +50,22 @@ class Options(TrainOptions):
     d_lr: float = option(4e-4, "peak learning rate of the discriminator (Adam, beta1 0.5)")
 
 
+def real_and_fake(batch: Batch, fake: Tensor, choice: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the discriminator judges: which colour each pixel has, or the pictures with an RGB head.
+
+    Args:
+        fake: the generator's picture (N, 3, H, W).
+        choice: its log-probabilities (N, H/2, W/2, 4, K), or None with an RGB head.
+
+    Returns:
+        two (N, K, H, W), or (N, 3, H, W) with an RGB head. The second carries the generator's gradient.
+    """
+    if choice is None or batch.colour is None:
+        return batch.label, fake
+    shown = chosen(choice)
+    return as_channels(batch.colour, shown.detach()), shown
+
+
 def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
     """The real picture as the discriminator sees it: 1 for a pixel's colour, 0 for the others.
 
@@ -59,10 +80,11 @@ def as_channels(colour: Tensor, fake: Tensor) -> Tensor:
 def patch_weight(weight: Tensor | None, logits: Tensor) -> Tensor | float:
     """The pixel weights (N, 1, H, W) of the L1 loss for each logit (N, 1, h, w): the largest in its cell.
 
-    With w(y) on the loss at a label y, for real and fake alike, the best generator paints p(y | photo) w(y)
-    and no longer p(y | photo) (the optimum of Goodfellow et al. 2014, section 4, with weights). That is where
-    the weighted L1 pulls too; without it the GAN takes back the rare classes that the weights brought. The
-    largest and not the mean, because a pole is thinner than a cell.
+    Let w(y) weigh the loss at a label y, for real and fake alike. Then the best generator paints
+    p(y | photo) w(y) and no longer p(y | photo): this is the optimum of Goodfellow et al. 2014, section 4, with
+    weights. The weighted L1 has the same optimum. Without weights here, the GAN would take back the rare
+    classes that the weights of the L1 brought. It is the largest and not the mean, because a pole is thinner
+    than a cell.
     """
     if weight is None:
         return 1.0
@@ -82,57 +104,58 @@ def main() -> None:
         raise UserError("--lambda-gan and --lambda-l1 must not be negative")
     if options.d_every < 1:
         raise UserError("--d-every must be at least 1")
+
     training = Training(options, "train_cgan")
-    generator = training.modules["generator"]
-    network = PatchDiscriminator(options.receptive_field, options.d_width, len(training.params.colours) or 3)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.d_lr, betas=(0.5, 0.999))
-    discriminator = training.add("discriminator", network, optimiser)
+    networks = training.networks
+    label_channels = len(training.labels.colours) or 3
+    critic = PatchDiscriminator(options.receptive_field, options.d_width, label_channels)
+    adam = torch.optim.Adam(critic.parameters(), lr=options.d_lr, betas=(0.5, 0.999))
+    networks.add("discriminator", critic, adam)
+    generator, discriminator = networks["generator"], networks["discriminator"]
     d_loss, g_loss = GAN_LOSSES[options.gan_loss]
-    # lambda : lambda' is a ratio; dividing by the sum would change nothing but Adam's epsilon and clipping
+    # The two lambdas are a ratio. Scaled like this, the larger is 1: Adam's epsilon and the clipping of the
+    # gradient then mean what they mean in train_l1.py.
     scale = 1 / max(options.lambda_l1, options.lambda_gan, 1e-12)
 
     def step(batch: Batch) -> dict[str, Tensor]:
-        photo = batch.photo
-        with training.accelerator.autocast():
-            fake, choice = generator(photo, with_choice=True)
+        photo = batch.photo  # (N, 3, H, W)
+        with networks.autocast():
+            fake, choice = generator(photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss_l1 = training.reconstruction(fake, choice, batch)
+        losses = {"l1": l1_loss(fake.detach(), batch.label)}
 
-        lambda_gan = options.lambda_gan * risen(training.progress, options.gan_start, options.gan_ramp)
-        resting = not lambda_gan and training.steps % options.d_every  # the generator goes on alone
+        progress = training.progress
+        lambda_gan = options.lambda_gan * risen(progress.fraction, options.gan_start, options.gan_ramp)
+        # before the GAN term starts, the discriminator learns at some steps, to be ready then
+        resting = not lambda_gan and progress.step_of_epoch % options.d_every
         if resting or not options.lambda_gan:
-            training.update("generator", options.lambda_l1 * scale * loss_l1)
-            return {"l1": l1_loss(fake.detach(), batch.label)}
+            networks.update("generator", options.lambda_l1 * scale * loss_l1)
+            return losses
 
-        # what the discriminator sees: which colour each pixel has, or the pictures themselves
-        shown = fake if choice is None else chosen(choice)
-        real = batch.label if choice is None else as_channels(batch.colour, shown.detach())
+        real, shown = real_and_fake(batch, fake, choice)  # (N, K, H, W) each
 
-        # The discriminator's step. The fake is detached: nothing of this loss reaches the generator.
-        # Real and fake go through together, one call for a network shared between ranks.
+        # Discriminator step: D(photo, real) up, D(photo, fake) down. The fake is detached: nothing of this loss
+        # reaches the generator. Both go through in one call, for the sake of a network shared between ranks.
         discriminator.requires_grad_(True)
-        with training.accelerator.autocast():
+        with networks.autocast():
             logits = discriminator(torch.cat([photo, photo]), torch.cat([real, shown.detach()]))
-            real_logits, fake_logits = logits.float().chunk(2)
-            weight = patch_weight(batch.weight, real_logits)
+            real_logits, fake_logits = logits.float().chunk(2)  # (N, 1, h, w) each
+            weight = patch_weight(batch.weight, real_logits)  # (N, 1, h, w)
             loss_d = d_loss(real_logits, fake_logits, weight)
-        training.update("discriminator", loss_d)
+        networks.update("discriminator", loss_d)
 
-        # The generator's step. The fake is not detached: the gradient goes through the discriminator,
-        # whose own weights rest, into the generator.
+        # Generator step: D(photo, fake) up, and L1. The fake is not detached: the gradient goes through the
+        # discriminator, whose own weights rest, into the generator.
         loss, loss_gan = options.lambda_l1 * loss_l1, torch.zeros_like(loss_l1)
         if lambda_gan:
-            critic = training.bare("discriminator").requires_grad_(False)
-            with training.accelerator.autocast():
-                loss_gan = g_loss(critic(photo, shown).float(), weight)
+            frozen = networks.bare("discriminator").requires_grad_(False)
+            with networks.autocast():
+                loss_gan = g_loss(frozen(photo, shown).float(), weight)
             loss = loss + lambda_gan * loss_gan
-        training.update("generator", scale * loss)
-        return {
-            "l1": l1_loss(fake.detach(), batch.label),
-            "gan": loss_gan,
-            "d": loss_d,
-            "d_real": real_logits.sigmoid().mean(),
-            "d_fake": fake_logits.sigmoid().mean(),
-        }
+        networks.update("generator", scale * loss)
+
+        scores = {"d_real": real_logits.sigmoid().mean(), "d_fake": fake_logits.sigmoid().mean()}
+        return losses | {"gan": loss_gan, "d": loss_d} | scores
 
     training.fit(step)
 

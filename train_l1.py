@@ -5,12 +5,12 @@
     python train_l1.py --dataset camvid --output output/l1 --resume
     accelerate launch --num_processes 2 train_l1.py --dataset cityscapes --output output/l1
 
-Where labels are flat colours the generator chooses between them, and L1 is taken as what it is for a choice:
-the negative log-likelihood of a mixture of Laplace distributions (``laplace_mixture_loss`` in losses.py).
-``--head rgb`` paints freely and takes the L1 of the picture. No other loss is there in either case, and the
-L1 that is logged is that of the pictures.
+Where the labels are flat colours, the generator chooses between them. The L1 of a choice is its negative
+log-likelihood under a mixture of Laplace distributions (``laplace_mixture_loss`` in losses.py). ``--head rgb``
+paints freely, and its loss is the L1 of the picture. There is no other loss in either case. The L1 in the log
+is always that of the pictures.
 
-Pictures, numbers and checkpoints go to the run folder under output/ (see run_folder.py).
+Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from common.commandline import parse, run
 from losses import l1_loss
-from training.loop import Batch, Training, quiet_libraries
+from training.data import Batch
+from training.loop import Training, quiet_libraries
 from training.options import TrainOptions
 
 
@@ -31,13 +32,14 @@ class Options(TrainOptions):
 def main() -> None:
     quiet_libraries()
     training = Training(parse(Options, __doc__), "train_l1")
-    generator = training.modules["generator"]
+    networks = training.networks
+    generator = networks["generator"]
 
     def step(batch: Batch) -> dict[str, Tensor]:
-        with training.accelerator.autocast():
-            fake, choice = generator(batch.photo, with_choice=True)
+        with networks.autocast():
+            fake, choice = generator(batch.photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss = training.reconstruction(fake, choice, batch)
-        training.update("generator", loss)
+        networks.update("generator", loss)
         return {"l1": l1_loss(fake.detach(), batch.label)}
 
     training.fit(step)

@@ -2,6 +2,8 @@
 
 commandline.py     options from a dataclass, one-line errors, files written whole or not at all
 fetching.py        downloads that can be broken off and are checked
+packages.py        files out of Python packages, by pip
+models.py          the table of models that download_models.py fetches
 folding.py         batch norms folded into the convolutions before them
 torchvision_ops.py lets torchvision work beside a CPU-only torch
 """

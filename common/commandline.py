@@ -1,7 +1,7 @@
 """What every script needs of a command line: options from a dataclass, clean endings.
 
-One dataclass field is one flag; its ``help`` text and default show in ``--help``. A user's mistake is raised
-as ``UserError`` anywhere below and ends as one line on stderr and exit code 2; Ctrl-C ends with 130.
+One dataclass field is one flag; its ``help`` text and default show in ``--help``. A user error is raised
+as ``UserError`` anywhere below; it ends the script with one line on stderr and exit code 2. Ctrl-C ends it with 130.
 """
 
 import argparse
@@ -23,7 +23,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The text is one line: what is wrong, where, and what to do."""
+    """An error that the user can correct. The text is one line: what is wrong, where, and what to do."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,7 +42,7 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
     """Read ``argv`` (default: the command line) into an instance of the dataclass ``options``.
 
     Supported field types: str, int, float, bool (``--name`` / ``--no-name``) and each of them ``| None``;
-    ``tuple[str, ...]`` takes the arguments without a flag.
+    ``tuple[str, ...]`` holds the arguments without a flag.
 
     Raises:
         UserError: for an unknown flag or a value of the wrong kind.
@@ -94,7 +94,7 @@ def parse_seeds(text: str) -> list[int]:
 def run(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C.
 
-    141, without a word, where nobody reads the output any more, as in ``| head``.
+    141, without a message, when nobody reads the output any more, as in ``| head``.
     """
     try:
         main()
@@ -118,12 +118,12 @@ def run(main: Callable[[], None]) -> NoReturn:
 def _reader_gone() -> bool:
     """Whether stdout is a pipe that nobody reads any more."""
     state = select.poll()
-    state.register(sys.stdout, 0)  # errors are always told
+    state.register(sys.stdout, 0)  # errors are always reported
     return any(event & select.POLLERR for _, event in state.poll(0))
 
 
 def choose_device(name: str) -> "torch.device":
-    """The device called auto, cpu, cuda or mps; auto takes a GPU where there is one.
+    """The device called auto, cpu, cuda or mps; auto is a GPU where there is one.
 
     Raises:
         UserError: if it is not there.

@@ -1,7 +1,7 @@
-"""Files from the web, whole or not at all: resumed, checked, recorded, put in place in one step.
+"""Files from the web, whole or not at all: resumed, checked, recorded, renamed in one step.
 
-What download_models.py and download_dataset.py share. A download goes into ``NAME.part`` with a note beside
-it of what it is the beginning of, goes on where it stopped, and is renamed when its size and checksum are
+download_models.py and download_dataset.py share it. A download goes into ``NAME.part``; a note beside it says
+which file it is the beginning of. It goes on where it stopped, and is renamed when its size and checksum are
 right. Where nobody publishes a checksum, that of the first download is kept in ``checksums.json``.
 """
 
@@ -32,11 +32,11 @@ PAUSE = 1.0  # seconds before the second of them, twice that before the third
 
 @dataclass(frozen=True)
 class File:
-    """A file, and where it comes from: a path inside the model's package, or addresses tried in turn."""
+    """A file, and where it comes from: a path inside the model's package, or addresses that are tried in order."""
 
     name: str
     size: int = 0  # bytes; 0 if nobody knows exactly
-    sha256: str | None = None  # None: that of the first download is recorded and holds from then on
+    sha256: str | None = None  # None: that of the first download is recorded, and later ones must have it
     member: str = ""
     urls: tuple[str, ...] = ()
     recorded: bool = False  # the sha256 is that of the first download
@@ -53,7 +53,7 @@ class Unreachable(Exception):
 
 @contextlib.contextmanager
 def writing(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
-    """The open file, on the disk when the block ends; DownloadError where the disk does not take it."""
+    """The open file, on the disk when the block ends. Raises DownloadError if it cannot be written."""
     try:
         with open(path, mode) as stream:
             yield stream
@@ -105,14 +105,14 @@ def problem(path: Path, file: File) -> str | None:
     size = path.stat().st_size
     if file.size and size != file.size:
         return f"{size} bytes instead of {file.size}"
-    if file.sha256 and (met := sha256_of(path)) != file.sha256:
-        wrong = f"wrong checksum: sha256 {met[:12]}… instead of {file.sha256[:12]}…"
+    if file.sha256 and (actual := sha256_of(path)) != file.sha256:
+        wrong = f"wrong checksum: sha256 {actual[:12]}… instead of {file.sha256[:12]}…"
         return wrong + " in checksums.json, that of the first download" * file.recorded
     return None
 
 
 def with_record(file: File, folder: Path) -> File:
-    """The file with the checksum to hold it to: the published one or that of the first download."""
+    """The file with the checksum that it must have: the published one or that of the first download."""
     if file.sha256:
         return file
     return replace(file, sha256=read_records(folder).get(file.name), recorded=True)
@@ -120,7 +120,7 @@ def with_record(file: File, folder: Path) -> File:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Only one process at a time downloads into a folder; the lock of a killed one goes with it."""
+    """Only one process at a time downloads into a folder. The lock of a killed process is released."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stream = open(folder / ".download.lock", "w")  # noqa: SIM115 (closed below)
@@ -139,7 +139,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def fetch_by_address(file: File, target: Path) -> None:
-    """The file from the first of its addresses that gives it, going on with what a run before left."""
+    """The file from the first of its addresses that gives it; goes on with what an earlier run left."""
     part = target.with_name(target.name + ".part")
     reasons = []
     for url in file.urls:
@@ -178,7 +178,7 @@ def note_of(part: Path) -> Path:
 
 
 def receive(url: str, file: File, part: Path) -> None:
-    """Fill ``part`` from the address, reconnecting while that brings something. Unreachable if not."""
+    """Fill ``part`` from the address; reconnect as long as more bytes come. Raises Unreachable otherwise."""
     from tqdm import tqdm
 
     best, failures = -1, 0
@@ -204,13 +204,13 @@ def receive(url: str, file: File, part: Path) -> None:
 
 
 def receive_once(url: str, file: File, part: Path, bar) -> bool:
-    """One connection: go on at the end of ``part`` where that is safe. True if the file came to its end."""
+    """One connection; goes on at the end of ``part`` where that is safe. True if the file is complete."""
     note = {}
     with contextlib.suppress(OSError, ValueError):
         note = dict(json.loads(note_of(part).read_text(encoding="utf-8")))
     offset = part.stat().st_size if part.exists() else 0
     same = note.get("url") == url and note.get("version")
-    if not (same or file.sha256):  # nothing would tell that the rest is of another file
+    if not (same or file.sha256):  # the rest might be of another file
         offset = 0
     headers = {"User-Agent": "download_models.py"}
     if offset:
@@ -247,7 +247,7 @@ def receive_once(url: str, file: File, part: Path, bar) -> bool:
         if not version or version.startswith("W/"):
             version = response.headers.get("Last-Modified", "")
         if not offset:
-            part.unlink(missing_ok=True)  # an old beginning never stands beside a new note
+            part.unlink(missing_ok=True)  # an old beginning must never have a new note
             with writing(note_of(part)) as stream:
                 stream.write(json.dumps({"url": url, "version": version}).encode())
         bar.total, bar.n = total, offset

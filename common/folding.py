@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them: the same results in eval mode, sooner."""
+"""Batch norms folded into the convolutions before them: the same results in eval mode, faster."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 def fold_norms(network: nn.Module, he: bool = False) -> nn.Module:
     """The network in eval mode with each BatchNorm2d right behind a Conv2d folded into it, in place.
 
-    ``he`` first draws the weights of these convolutions anew, as He et al. 2015 (arXiv 1502.01852) do.
+    ``he`` first draws new weights for these convolutions, as He et al. 2015 (arXiv 1502.01852) do.
     """
     for module in list(network.modules()):
         names = list(module._modules)

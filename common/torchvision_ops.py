@@ -50,5 +50,5 @@ def declare() -> torch.library.Library | None:
     return library
 
 
-# Kept for the life of the process, a reload of this module included: the declarations go when it goes.
+# Kept as long as the process lives, also over a reload of this module: the declarations end with it.
 _library = globals().get("_library") or declare()

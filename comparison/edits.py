@@ -32,7 +32,7 @@ class Edits:
 
 
 def read_edits(folder: Path) -> Edits:
-    """Read a folder of edit_faces.py; whatever is missing or broken becomes a note, never an error."""
+    """Read a folder of edit_faces.py; a missing or broken part is a note, never an error."""
     edits = Edits(folder, config=read_json(folder / "config.json") or {})
     try:
         lines = (folder / "edits.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""Data -> one HTML file: page.html with the style, the scripts and the data put in."""
+"""Data -> one HTML file: page.html with the style, the scripts in scripts/ and the data put in."""
 
 import datetime
 import json
@@ -9,7 +9,13 @@ HERE = Path(__file__).parent
 # placeholder in page.html -> files put in its place
 PARTS = {
     "{{style}}": ("vendor/uPlot.min.css", "page.css"),
-    "{{script}}": ("vendor/uPlot.iife.min.js", "page.js"),
+    "{{script}}": (
+        "vendor/uPlot.iife.min.js",
+        *(
+            f"scripts/{name}.js"  # in this order: each uses what is above it
+            for name in ("tools", "tables", "runs", "pictures", "samples", "faces", "start")
+        ),
+    ),
 }
 
 

@@ -1,8 +1,8 @@
 """The pictures of runs and edits, small enough to travel inside one page.
 
-A run has a grid input | prediction | truth for each validated epoch (run_folder.py). 50 runs of 200 epochs have
-thousands, so a selection is taken, the same epochs of every run, and of each grid only the predictions: one
-strip, samples from top to bottom. Label maps shrink to about a kilobyte a sample without loss.
+A run has a grid input | prediction | truth for each validated epoch (training/run_folder.py). 50 runs of 200 epochs
+have thousands. So the page shows a selection, the same epochs of every run, and of each grid only the predictions:
+one strip, samples from top to bottom. Label maps shrink to about a kilobyte a sample without loss.
 """
 
 import base64
@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from comparison.edits import Edits
 from comparison.runs import Run
 
-PADDING = 4  # of torchvision's make_grid as run_folder.py calls it
+PADDING = 4  # of torchvision's make_grid as training/run_folder.py calls it
 SIDE = 256  # of a sample in the page, at most
 COLUMNS = {"input": 0, "prediction": 1, "truth": 2}
 MOST_GRIDS = 150  # opened for one page; 25 ms each
@@ -127,7 +127,7 @@ def in_threads(function: Any, items: Iterable) -> list:
 
 
 def samples(runs: list[Run], groups: list[int]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The same validation samples of many runs, a dict for each validation set, and what has to be said.
+    """The same validation samples of many runs, a dict for each validation set, and notes.
 
     Each has ``samples`` (name, input and truth as addresses, disagreement and error on [0, 1]), sorted by
     disagreement, and ``runs``: run number -> names from top to bottom, strips by epoch, best epoch.

@@ -39,7 +39,7 @@ class Run:
         """The row of the best epoch by the rule of best.pt: mIoU, or L1 where there is no palette."""
         validated = [row for row in self.rows if row.get("val_l1") is not None]
         if any(row.get("val_miou") is not None for row in validated):
-            # max takes the first of equals, as training does
+            # max returns the first of equals, as training does
             return max(validated, key=lambda row: -math.inf if (v := row.get("val_miou")) is None else v)
         return min(validated, key=lambda row: row["val_l1"], default=None)
 
@@ -49,7 +49,7 @@ class Run:
 
 
 def read_run(folder: Path, now: float | None = None) -> Run:
-    """Read a run folder; whatever is missing or broken becomes a note, never an error.
+    """Read a run folder; a missing or broken part is a note, never an error.
 
     Args:
         now: seconds since 1970, for the guess whether a run without a status is still going on.
@@ -86,7 +86,7 @@ def read_log(text: str) -> tuple[list[dict[str, float | None]], list[str]]:
     """Rows of a training_log.txt in order of epochs, and what was wrong with it.
 
     A line is ``key=value`` pairs with an ``epoch``; others are left out. nan (the IoU of a class that occurs
-    nowhere) and infinite values become None. Of two lines for one epoch the later counts.
+    nowhere) and infinite values are None. Of two lines for one epoch the later counts.
     """
     rows: dict[int, dict[str, float | None]] = {}
     broken, repeated = [], set()
@@ -120,7 +120,7 @@ def read_log(text: str) -> tuple[list[dict[str, float | None]], list[str]]:
 def status_of(run: Run, now: float) -> tuple[str, str]:
     """(status, reason) from status.json, or from log and clock where there is none.
 
-    A process that was killed leaves "running" behind: on its own machine we look whether it lives, elsewhere
+    A process that was killed leaves "running". On its own machine we check whether the process exists, elsewhere
     whether the log is younger than three of its epochs.
     """
     written = read_json(run.path / "status.json") or {}
@@ -187,9 +187,9 @@ def validation_set(run: Run, by_fingerprint: bool) -> tuple:
 
 
 def group(runs: list[Run]) -> tuple[list[int], list[str]]:
-    """Number of the validation set of each run, from 0, and what has to be said about it.
+    """Number of the validation set of each run, from 0, and notes about it.
 
-    Splits are told apart by their fingerprint, where every run has one, else by the data set's name and size.
+    Splits are compared by their fingerprint if every run has one, else by the data set's name and size.
     """
     notes = []
     missing = [run.name for run in runs if not run.found.get("val_fingerprint")]
@@ -246,7 +246,7 @@ def differing(settings: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def unique_names(paths: list[Path]) -> list[str]:
-    """The shortest endings of the (distinct) paths that tell all of them apart."""
+    """The shortest endings of the (distinct) paths that are all different."""
     parts = [path.resolve().parts for path in paths]
     for length in range(1, max(map(len, parts), default=0) + 1):
         names = ["/".join(one[-length:]) for one in parts]

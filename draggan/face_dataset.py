@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.commandline import UserError
-from training.metrics import FACES
+from training.palettes import FACES
 
 # Of every ten pairs, the ninth is for validation and the tenth for testing.
 SPLITS = ("train",) * 8 + ("val", "test")

@@ -23,7 +23,7 @@ from common.commandline import UserError
 from common.fetching import DownloadError, File
 from download_dataset import BY_NAME, DataSet, Source, build_camvid, install, move_cyclegan, move_splits
 from pix2pix_dataset import PairDataset
-from training.metrics import CAMVID
+from training.palettes import CAMVID
 
 
 @dataclass

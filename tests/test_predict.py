@@ -1,4 +1,4 @@
-"""predict.py on a freshly trained checkpoint: any size, deterministic, names, bad input."""
+"""predict.py on a trained checkpoint: any size, deterministic, names, bad input."""
 
 import json
 from pathlib import Path
@@ -7,23 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from segmentation_data import SMALL, command, error_of, log_rows, make_pairs, picture_pair
+from segmentation_data import command, error_of, log_rows, picture_pair
 
 from common.commandline import UserError
-from predict import inputs, load, paint
+from predict import inputs, paint
+from training.checkpoint import load_generator
 
 
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory) -> Path:
-    return make_pairs(tmp_path_factory.mktemp("pairs"))
-
-
-@pytest.fixture(scope="module")
-def checkpoint(pairs, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "l1"
-    done = command("--dataset", pairs, "--output", folder, *SMALL, "--epochs", 6, "--ema", 0.5)
-    assert done.returncode == 0, done.stderr
-    return folder / "checkpoints" / "last.pt"
+@pytest.fixture
+def checkpoint(trained) -> Path:
+    return trained / "checkpoints" / "last.pt"
 
 
 def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path):
@@ -66,7 +59,7 @@ def test_photos_of_any_size_come_out_at_their_size_and_the_same_every_time(check
 
 
 def test_it_is_the_average_that_paints_in_eval_mode(checkpoint):
-    generator, found = load(checkpoint, torch.device("cpu"))
+    generator, found = load_generator(checkpoint, torch.device("cpu"))
     saved = torch.load(checkpoint, weights_only=True)
     assert not generator.training
     assert found["palette"] == "camvid"
@@ -75,7 +68,7 @@ def test_it_is_the_average_that_paints_in_eval_mode(checkpoint):
 
 
 def test_image_size_scales_and_scales_back(checkpoint):
-    generator, _ = load(checkpoint, torch.device("cpu"))
+    generator, _ = load_generator(checkpoint, torch.device("cpu"))
     photo = picture_pair(9, side=96)[0]
     assert paint(generator, photo, image_size=32).shape == (96, 96, 3)
 
@@ -83,10 +76,10 @@ def test_image_size_scales_and_scales_back(checkpoint):
 def test_bad_input(checkpoint, tmp_path):
     assert "--checkpoint is needed" in error_of(command(script="predict.py"))
     with pytest.raises(UserError, match=r"there is no checkpoint"):
-        load(tmp_path / "none.pt", torch.device("cpu"))
+        load_generator(tmp_path / "none.pt", torch.device("cpu"))
     (tmp_path / "half.pt").write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"half.pt is no checkpoint of train_l1.py"):
-        load(tmp_path / "half.pt", torch.device("cpu"))
+        load_generator(tmp_path / "half.pt", torch.device("cpu"))
     with pytest.raises(UserError, match=r"neither a picture nor a folder"):
         inputs(tmp_path / "nothing", tmp_path)
     for name in ("x.png", "x.jpg"):

@@ -1,5 +1,6 @@
 """The options that train_l1.py and train_cgan.py share."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from common.commandline import DEVICES, UserError, option
@@ -32,7 +33,7 @@ class TrainOptions:
     palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
     balance: float = option(
         0.5,
-        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0 counts all alike",
+        "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0: each pixel counts 1",
     )
     lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
     encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
@@ -60,6 +61,13 @@ class TrainOptions:
             raise UserError("--crop must be more than 0 and at most 1")
         if self.width < 64 or self.width % 64:
             raise UserError("--width must be a multiple of 64")
+        if self.resume and self.output is None:
+            raise UserError("--resume needs --output, the folder of the run to go on with")
+
+    def fixed(self) -> dict:
+        """What must stay as it is when a run is resumed."""
+        every = dataclasses.asdict(self)
+        return {name: value for name, value in every.items() if name not in FREE_ON_RESUME}
 
 
 # A resumed run may differ in these; everything else must be as it was.

@@ -25,7 +25,7 @@ def start_cpu_ranks() -> None:
         return
     if {"LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} & os.environ.keys():
         return
-    launcher = " ".join(psutil.Process().parent().cmdline())  # N is handed down nowhere else
+    launcher = " ".join(psutil.Process().parent().cmdline())  # N is passed on nowhere else
     found = re.search(r"--num[_-]processes[ =](\d+)", launcher)
     if not found or int(found[1]) < 2:
         return
@@ -46,11 +46,11 @@ def start_cpu_ranks() -> None:
         while any(rank.poll() is None for rank in ranks) and not any(rank.returncode for rank in ranks):
             time.sleep(0.1)
     except KeyboardInterrupt:
-        pass  # the terminal has told the ranks as well
+        pass  # the terminal sends Ctrl-C to the ranks as well
     failed = next((rank.returncode for rank in ranks if rank.returncode), 0)
     for rank in ranks:
         if failed:
-            rank.terminate()  # it would wait for one that is gone
+            rank.terminate()  # it would wait for a rank that has ended
     sys.exit(failed or max(rank.wait() for rank in ranks))
 
 

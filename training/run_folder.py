@@ -1,7 +1,7 @@
-"""output/<run>/ on disk: never overwritten, whole at every moment, ready to go on.
+"""output/<run>/ on disk: never overwritten, whole after a kill at any moment, ready for --resume.
 
-config.json          the options and what was found out at the start (palette, colours, versions)
-status.json          running, finished, stopped or failed (and why); the process, to tell if it still lives
+config.json          the options, and what was found at the start (palette, colours, versions)
+status.json          running, finished, stopped or failed (and why); its process id, to see whether it still runs
 training_log.txt     one line an epoch, key=value
 checkpoints/         last.pt and best.pt, each the full state
 train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
@@ -10,6 +10,7 @@ events.out.tfevents.*  TensorBoard
 """
 
 import contextlib
+import datetime
 import json
 import os
 import shutil
@@ -18,10 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, write_atomically
+from training.options import TrainOptions
 
 from torchvision.utils import make_grid  # isort: skip
 from torchvision.transforms.functional import to_pil_image  # isort: skip
@@ -48,7 +52,7 @@ class RunFolder:
 
         Args:
             settings: what must be as it was.
-            tidy: remove what a kill in mid-write left behind; for one process only.
+            tidy: remove the unfinished files that a kill left; in one process only.
 
         Raises:
             UserError: if there is no run, its checkpoint is damaged, or settings differ; it says which.
@@ -81,7 +85,7 @@ class RunFolder:
     def save(self, state: dict, better: bool, rows: list[dict]) -> None:
         """Write a checkpoint and the log.
 
-        Best before last before log: a run killed in between repeats the epoch and writes the same again.
+        The order is best, last, log. A run that is killed in between repeats the epoch and writes the same again.
         """
         if better:
             write_atomically(self.best, lambda path: torch.save(state, path))
@@ -101,13 +105,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def status(self) -> Iterator[None]:
-        """status.json while the body runs and after it; after ``kill -9`` it still says running, by a dead process."""
+        """Keep status.json right while the body runs and after it; ``kill -9`` leaves "running" and a dead process."""
         self._write_status("running")
         try:
             yield
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
-            with contextlib.suppress(UserError):  # a full disk: the first error is the one to show
+            with contextlib.suppress(UserError):  # the disk is full: the first error is the one to show
                 self._write_status("stopped" if stopped else "failed", "Ctrl-C" if stopped else str(error))
             raise
         self._write_status("finished")
@@ -121,6 +125,27 @@ class RunFolder:
         if rows:
             grid = make_grid([tile for row in rows for tile in row], nrow=3, padding=4, pad_value=255)
             save_png(self.path / folder / f"epoch_{epoch:04d}.png", grid)
+
+
+def open_run(
+    options: TrainOptions, script: str, data_name: str, accelerator: Accelerator
+) -> tuple[RunFolder, dict, dict | None]:
+    """The folder of a new run, or with ``--resume`` of one to go on with.
+
+    Returns:
+        the folder; the settings that must be the same on a resume; the checkpoint to go on from, or None.
+
+    Raises:
+        UserError: as ``RunFolder.start`` and ``RunFolder.resume``.
+    """
+    if options.output is None:
+        now = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
+        options.output = f"output/{script}_{data_name}_{broadcast_object_list(now)[0]}"
+    folder = RunFolder(Path(options.output))
+    settings = {"script": script, "processes": accelerator.num_processes} | options.fixed()
+    saved = folder.resume(settings, tidy=accelerator.is_main_process) if options.resume else folder.start()
+    accelerator.wait_for_everyone()  # no rank writes before all have looked
+    return folder, settings, saved
 
 
 def format_row(row: dict[str, float]) -> str:

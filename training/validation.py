@@ -1,43 +1,30 @@
 """The generator on the validation split: the numbers, and pictures of the same samples every time."""
 
-import copy
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from pix2pix_dataset import PairDataset
-from training.metrics import Palette, SplitMeter
+from training.data import Data, evenly, without_augmentation
+from training.metrics import SplitMeter
+from training.palettes import Palette
 from training.run_folder import RunFolder, save_png
 
 
-def evenly(data: PairDataset, count: int) -> list[int]:
-    """Indices of up to ``count`` samples, evenly over the split and the same every time."""
-    return sorted({int(i) for i in np.linspace(0, len(data) - 1, min(count, len(data)))})
-
-
 class Validation:
-    """Everything that validating takes; the same on every rank, and only rank 0 writes."""
+    """Validates a run. It is the same on every rank, and only rank 0 writes."""
 
     def __init__(
-        self,
-        accelerator: Accelerator,
-        folder: RunFolder,
-        loader: DataLoader,
-        train_set: PairDataset,
-        palette: Palette | None,
-        pictures: int,
+        self, accelerator: Accelerator, folder: RunFolder, data: Data, palette: Palette | None, pictures: int
     ):
-        """``loader`` gives this rank's share of the validation split."""
-        self.accelerator, self.folder, self.loader, self.palette = accelerator, folder, loader, palette
-        self.data, self.shown = loader.dataset, evenly(loader.dataset, pictures)
-        self.plain = copy.copy(train_set)
-        self.plain.augment = None
-        self.shown_of_train = evenly(train_set, pictures)
+        """``pictures``: how many samples of each split are shown."""
+        self.accelerator, self.folder, self.palette = accelerator, folder, palette
+        self.loader, self.pairs = data.val_loader, data.val.pairs
+        self.shown = evenly(data.val, pictures)
+        self.train = without_augmentation(data.train)
+        self.shown_of_train = evenly(data.train, pictures)
 
     @torch.no_grad()
     def __call__(self, epoch: int, predict: Callable[[Tensor], Tensor]) -> dict[str, float]:
@@ -62,8 +49,8 @@ class Validation:
         if self.accelerator.is_main_process:
             self.folder.save_grid("val_results", epoch, [shown[k] for k in sorted(shown)])
             for index, (_, found, _) in shown.items():
-                save_png(self.folder.path / "val_results" / f"{self.data.pairs[index].name}.png", found)
-            items = [self.plain[i] for i in self.shown_of_train]
+                save_png(self.folder.path / "val_results" / f"{self.pairs[index].name}.png", found)
+            items = [self.train[i] for i in self.shown_of_train]
             found = predict(torch.stack([item["photo"] for item in items])).cpu() if items else []
             rows = [
                 (item["photo"], picture, item["label"]) for item, picture in zip(items, found, strict=True)

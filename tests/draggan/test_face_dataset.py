@@ -7,7 +7,7 @@ from segmentation_data import ROOT, command, error_of
 from common.commandline import UserError
 from draggan.face_dataset import label_map, make
 from pix2pix_dataset import PairDataset
-from training.metrics import FACES, VOID_DISTANCE, truth_classes
+from training.palettes import FACES, VOID_DISTANCE, truth_classes
 
 CLASSES = list(FACES.classes)
 

@@ -1,4 +1,4 @@
-"""Tiny pairs in the CamVid palette, and running the real commands on them."""
+"""Tiny pairs in the CamVid palette, running the real commands on them, and one trained run for all tests."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +14,21 @@ SIDE = 32
 # Few steps of a small network on tiny pictures; every test that trains starts from these.
 SMALL = ["--image-size", "32", "--batch-size", "2", "--encoder", "scratch", "--width", "64", "--workers", "0"]
 SMALL += ["--device", "cpu", "--pictures", "2", "--val-every", "1"]
+# So that the small network learns the three bands of the pairs.
+LEARN = [
+    "--epochs",
+    "60",
+    "--val-every",
+    "20",
+    "--ema",
+    "0.9",
+    "--lr",
+    "0.003",
+    "--crop",
+    "1",
+    "--jitter",
+    "0",
+]
 COLOURS = np.array([(128, 128, 128), (128, 0, 0), (128, 64, 128)], np.uint8)  # sky, building, road
 
 
@@ -36,7 +52,7 @@ def make_pairs(root: Path, train: int = 6, val: int = 3, side: int = SIDE) -> Pa
 
 
 def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> subprocess.CompletedProcess:
-    """Run a script of the repository as a user would, and return what it said."""
+    """Run a script of the repository as a user would; returns its exit code and output."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [sys.executable, ROOT / script, *map(str, arguments)],
@@ -50,7 +66,7 @@ def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> s
 
 
 def error_of(done: subprocess.CompletedProcess) -> str:
-    """The one line of a user's mistake: exit code 2, nothing like a traceback."""
+    """The one line of a user error; exit code 2, and no traceback."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1, done.stderr
@@ -65,3 +81,26 @@ def log_rows(folder: Path) -> list[dict[str, str]]:
         row = dict(part.split("=") for part in line.split())
         rows.append({k: v for k, v in row.items() if k not in ("seconds", "images_per_s")})
     return rows
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory) -> Path:
+    """A data set of 6 training and 3 validation pairs. Copy it to change it."""
+    return make_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(scope="session")
+def trained(pairs, tmp_path_factory) -> Path:
+    """A run of train_l1.py that has learned the three bands. Copy it to change it."""
+    folder = tmp_path_factory.mktemp("runs") / "l1"
+    done = command("--dataset", pairs, "--output", folder, *SMALL, *LEARN)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def options(pairs: Path, output: Path, *more: str, kind: type | None = None):
+    """The options of a small run, to make a ``Training`` with; ``kind`` is the script's class of options."""
+    from common.commandline import parse
+    from train_l1 import Options
+
+    return parse(kind or Options, None, ["--dataset", str(pairs), "--output", str(output), *SMALL, *more])

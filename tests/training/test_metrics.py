@@ -6,42 +6,13 @@ import pytest
 import torch
 
 from common import torchvision_ops  # noqa: F401  (torchmetrics looks at torchvision)
-from common.commandline import UserError
-from training.metrics import (
-    CAMVID,
-    PALETTES,
-    VOID_DISTANCE,
-    SplitMeter,
-    confusion,
-    nearest_colour,
-    palette_by_name,
-    predicted_classes,
-    recognise,
-    scores,
-    truth_classes,
-)
+from training.metrics import SplitMeter, confusion, scores
+from training.palettes import CAMVID, VOID_DISTANCE, truth_classes
 
 
 def paint(classes: torch.Tensor, palette=CAMVID) -> torch.Tensor:
     """(N, H, W) class numbers -> (N, 3, H, W) uint8."""
     return palette.colours.to(torch.uint8)[classes].permute(0, 3, 1, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "classes"), [("cityscapes", 19), ("camvid", 11), ("facades", 12), ("faces", 7)]
-)
-def test_palettes_have_the_published_sizes_and_distinct_colours(name, classes):
-    palette = PALETTES[name]
-    assert len(palette.classes) == classes
-    assert len({tuple(c) for c in palette.colours.tolist()}) == classes + len(palette.void)
-
-
-def test_nearest_colour_is_exact():
-    colours = torch.tensor([[0.0, 0, 0], [255, 255, 255], [10, 20, 30]])
-    pixels = torch.tensor([[[[3]], [[4]], [[0]]], [[[10]], [[20]], [[33]]], [[[255]], [[250]], [[255]]]])
-    index, distance = nearest_colour(pixels, colours)
-    assert index.flatten().tolist() == [0, 2, 1]
-    assert distance.flatten().tolist() == [5, 3, 5]
 
 
 def test_perfect_prediction_scores_one():
@@ -53,7 +24,7 @@ def test_perfect_prediction_scores_one():
 
 
 def test_known_confusion():
-    # truth: 3 x class 0, 1 x class 1; one of class 0 is taken for class 1
+    # truth: 3 x class 0, 1 x class 1; one of class 0 is predicted as class 1
     matrix = confusion(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]), 3)
     found = scores(matrix)
     assert found.pixel_acc == 3 / 4
@@ -67,12 +38,6 @@ def test_class_only_predicted_counts_as_zero():
     assert found.iou[2] == 0
     assert found.miou == pytest.approx((1 / 2 + 0) / 2)
     assert found.class_acc == 1 / 2
-
-
-def test_void_truth_is_not_scored_and_void_is_never_predicted():
-    black = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
-    assert (truth_classes(black, CAMVID)[0] == -1).all()
-    assert (predicted_classes(black, CAMVID) >= 0).all()
 
 
 def test_colours_outside_the_palette_are_void_and_counted():
@@ -124,16 +89,3 @@ def test_agrees_with_torchmetrics():
     per_class = classification.multiclass_jaccard_index(**theirs, average="none")
     assert ours.iou == pytest.approx(per_class.tolist(), abs=1e-6)
     assert ours.miou == pytest.approx(per_class.mean().item(), abs=1e-6)
-
-
-def test_palette_is_recognised_by_its_colours():
-    generator = torch.Generator().manual_seed(2)
-    for palette in PALETTES.values():
-        classes = torch.randint(0, len(palette.classes), (2, 16, 16), generator=generator)
-        assert recognise(paint(classes, palette)) is palette
-    assert recognise(torch.randint(0, 256, (2, 3, 16, 16), generator=generator)) is None
-
-
-def test_unknown_palette_is_a_users_mistake():
-    with pytest.raises(UserError, match=r"--palette pascal is unknown; choose from .*cityscapes"):
-        palette_by_name("pascal", torch.zeros(1, 3, 2, 2))

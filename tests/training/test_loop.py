@@ -1,0 +1,35 @@
+"""Parts of the loop: learning rates, the average."""
+
+import itertools
+
+import pytest
+import torch
+from segmentation_data import options
+
+from training.loop import Means, Training, rate
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_rate_rises_then_falls_to_zero(schedule):
+    values = [rate(k / 1000, schedule, 0.1) for k in range(1001)]
+    assert values[100] == pytest.approx(1)
+    assert all(a <= b for a, b in itertools.pairwise(values[:101]))
+    assert all(a >= b for a, b in itertools.pairwise(values[100:]))
+    assert values[-1] == pytest.approx(0, abs=1e-9)
+    assert values[550] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_average_follows_the_weights(pairs, tmp_path):
+    networks = Training(options(pairs, tmp_path / "run", "--ema", "0.5"), "train_l1").networks
+    start_value = next(networks.ema.parameters()).clone()
+    with torch.no_grad():
+        next(networks.bare("generator").parameters()).add_(1.0)
+    networks.average(10**6)
+    assert torch.allclose(next(networks.ema.parameters()), start_value + 0.5, atol=1e-6)
+
+
+def test_a_mean_is_over_the_steps_that_have_the_loss():
+    means = Means()
+    for losses in ({"l1": 1.0, "gan": 4.0}, {"l1": 3.0}):
+        means.add({name: torch.tensor(value) for name, value in losses.items()})
+    assert means.values() == {"l1": 2.0, "gan": 4.0}

@@ -1,0 +1,93 @@
+"""Stopped at any moment, a run goes on exactly as if it had not stopped; what does not fit is refused."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from segmentation_data import LEARN, ROOT, SMALL, command, log_rows, options
+
+from common.commandline import UserError
+from train_cgan import Options as CganOptions
+from training.loop import Training
+
+
+def start(*arguments) -> subprocess.Popen:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        [sys.executable, ROOT / "train_cgan.py", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.0005)
+
+
+def epochs_logged(folder: Path) -> int:
+    log = folder / "training_log.txt"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs, tmp_path):
+    arguments = ["--dataset", pairs, *SMALL, "--epochs", 24, "--receptive-field", 16]
+    whole = command(*arguments, "--output", tmp_path / "whole", script="train_cgan.py")
+    assert whole.returncode == 0, whole.stderr
+    broken = tmp_path / "broken"
+    checkpoints = broken / "checkpoints"
+
+    process = start(*arguments, "--output", broken)
+    wait_for(lambda: epochs_logged(broken) >= 2, process)
+    wait_for(lambda: any(checkpoints.glob(".last.pt.*.tmp")), process)  # it is being written now
+    process.kill()
+    process.wait()
+    assert epochs_logged(broken) < 24
+    torch.load(checkpoints / "last.pt", weights_only=True)
+
+    process = start(*arguments, "--output", broken, "--resume")
+    before = epochs_logged(broken)
+    wait_for(lambda: epochs_logged(broken) > before, process)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert epochs_logged(broken) < 24
+
+    resumed = command(*arguments, "--output", broken, "--resume", script="train_cgan.py")
+    assert resumed.returncode == 0, resumed.stderr
+    assert log_rows(broken) == log_rows(tmp_path / "whole")
+    assert not list(broken.rglob("*.tmp"))
+
+
+def test_resume_names_the_settings_that_differ(trained, pairs):
+    different = options(pairs, trained, *LEARN, "--clip", "0.5", "--balance", "0.7", "--resume")
+    with pytest.raises(UserError, match=r"balance was 0.5 and is 0.7; clip was 1.0 and is 0.5"):
+        Training(different, "train_l1")
+    with pytest.raises(UserError, match=r"script was train_l1 and is train_cgan"):
+        Training(options(pairs, trained, *LEARN, "--resume", kind=CganOptions), "train_cgan")
+
+
+def test_resume_without_a_run_or_with_a_damaged_checkpoint(trained, pairs, tmp_path):
+    with pytest.raises(UserError, match=r"holds no run to resume"):
+        Training(options(pairs, tmp_path / "none", "--resume"), "train_l1")
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    last = copy / "checkpoints" / "last.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"last.pt is no checkpoint of this program; try a copy of .*best.pt"):
+        Training(options(pairs, copy, *LEARN, "--resume"), "train_l1")

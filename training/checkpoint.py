@@ -1,0 +1,99 @@
+"""The checkpoint of a run: what it holds, collected and restored; and the generator out of it.
+
+last.pt and best.pt are one dict each, of tensors and plain values only, so that ``weights_only`` loading reads it
+and no file can run code. A run that is restored from it goes on exactly as if it had not stopped.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from common.commandline import UserError
+from FCN_network2 import Generator, GeneratorParams
+from training.labels import Labels
+from training.networks import Networks
+from training.options import TrainOptions
+
+
+@dataclass
+class Progress:
+    """How far a run is. The first five fields are in the checkpoint."""
+
+    epoch: int = 0  # whole epochs
+    step: int = 0  # steps of the generator, all epochs together
+    elapsed: float = 0.0  # seconds
+    best: float = -math.inf  # of the epochs so far: mIoU, or minus L1 where there is no palette
+    log: list[dict[str, float]] = field(default_factory=list)  # rows of training_log.txt
+    step_of_epoch: int = 0
+    fraction: float = 0.0  # of the training that is done, by epochs or by the clock; on [0, 1]
+
+
+def collect(
+    settings: dict, options: TrainOptions, labels: Labels, networks: Networks, progress: Progress
+) -> dict:
+    """The full state.
+
+    Args:
+        settings: what may not change on ``--resume``.
+    """
+    scaler = networks.accelerator.scaler
+    return {
+        "settings": settings,
+        "options": dataclasses.asdict(options),
+        "generator": {
+            "colours": [list(c) for c in networks.params.colours],
+            "width": networks.params.width,
+        },
+        "palette": labels.palette.name if labels.palette else "none",
+        "ema": networks.ema.state_dict(),
+        "networks": {name: networks.bare(name).state_dict() for name in networks.modules},
+        "optimisers": {name: optimiser.state_dict() for name, optimiser in networks.optimisers.items()},
+        "scaler": scaler.state_dict() if scaler else None,
+        "rng": {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        },
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "elapsed": progress.elapsed,
+        "best": progress.best,
+        "log": progress.log,
+    }
+
+
+def restore(saved: dict, networks: Networks) -> Progress:
+    """Put a checkpoint's state into networks of the same kind and into the random generators."""
+    networks.ema.load_state_dict(saved["ema"])
+    for name in networks.modules:
+        networks.bare(name).load_state_dict(saved["networks"][name])
+        networks.optimisers[name].load_state_dict(saved["optimisers"][name])
+    if saved["scaler"] and networks.accelerator.scaler:
+        networks.accelerator.scaler.load_state_dict(saved["scaler"])
+    torch.set_rng_state(saved["rng"]["torch"])
+    if saved["rng"]["cuda"] and len(saved["rng"]["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(saved["rng"]["cuda"])
+    return Progress(saved["epoch"], saved["step"], saved["elapsed"], saved["best"], saved["log"])
+
+
+def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
+    """The averaged generator of a checkpoint, in eval mode, and the checkpoint's options and palette.
+
+    Raises:
+        UserError: if the file is missing or no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}; train_l1.py and train_cgan.py write one to output/")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        colours = tuple(tuple(colour) for colour in saved["generator"]["colours"])
+        generator = Generator(GeneratorParams(colours, saved["generator"]["width"]))
+        generator.load_state_dict(saved["ema"])
+    except Exception as error:  # a truncated or foreign file fails in many ways
+        raise UserError(
+            f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
+        ) from error
+    generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return generator, {"options": saved["options"], "palette": saved["palette"]}

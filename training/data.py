@@ -1,0 +1,101 @@
+"""The pairs that a run learns from and is judged on: both splits, their loaders, and a sample of the labels."""
+
+import copy
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pix2pix_dataset import Augment, EpochSampler, PairDataset
+from training.options import TrainOptions
+
+SAMPLE = 64  # training labels that are looked at to find palette and colours
+
+
+class Batch(NamedTuple):
+    """What a training step gets, on the run's device."""
+
+    photo: Tensor  # (N, 3, H, W) on [-1, 1]
+    label: Tensor  # (N, 3, H, W) on [-1, 1]
+    weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: each counts 1
+    colour: (
+        Tensor | None
+    )  # (N, H, W), which of the generator's colours, -1: void or none; None with an RGB head
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of one run. Each process has the same splits, and loaders over its own share of them."""
+
+    root: Path
+    train: PairDataset
+    val: PairDataset
+    train_loader: DataLoader  # its sampler is an EpochSampler: set ``sampler.epoch`` before each pass
+    val_loader: DataLoader
+    label_sample: Tensor  # (N, 3, S, S) uint8, up to SAMPLE training labels without augmentation
+
+
+def load_data(root: Path, options: TrainOptions, accelerator: Accelerator) -> Data:
+    """Open both splits and survey their files.
+
+    Raises:
+        UserError: for an empty split or a broken file; see ``PairDataset``.
+    """
+    common = {
+        "size": options.image_size,
+        "direction": options.direction,
+        "skip_broken": options.skip_broken,
+        "cache_mb": options.cache_mb,
+        "quiet": not accelerator.is_main_process,
+    }
+    augment = Augment(options.image_size, options.crop, options.jitter)
+    train = PairDataset(root, "train", augment=augment, seed=options.seed, **common)
+    val = PairDataset(root, validation_split(root), **common)
+
+    ranks, rank = accelerator.num_processes, accelerator.process_index
+    shuffled = EpochSampler(
+        len(train), options.batch_size, shuffle=True, seed=options.seed, rank=rank, ranks=ranks
+    )
+    in_order = EpochSampler(len(val), options.batch_size, shuffle=False, rank=rank, ranks=ranks)
+    workers = options.workers if options.workers >= 0 else min(8, (os.cpu_count() or 2) // 2)
+    loader = {"batch_size": options.batch_size, "pin_memory": accelerator.device.type == "cuda"}
+    return Data(
+        root,
+        train,
+        val,
+        DataLoader(train, sampler=shuffled, num_workers=workers, persistent_workers=workers > 0, **loader),
+        DataLoader(val, sampler=in_order, num_workers=0, **loader),
+        label_sample(train),
+    )
+
+
+def validation_split(root: Path) -> str:
+    """ "val", or "test" where a data set has no val, as some of pix2pix's."""
+    for split in ("val", "test"):
+        if any((root / folder).is_dir() for folder in (split, f"A/{split}")):
+            return split
+    return "val"
+
+
+def without_augmentation(data: PairDataset) -> PairDataset:
+    """The same pairs, scaled and nothing else."""
+    plain = copy.copy(data)
+    plain.augment = None
+    return plain
+
+
+def evenly(data: PairDataset, count: int) -> list[int]:
+    """Indices of up to ``count`` samples, evenly over the split and the same every time."""
+    return sorted({int(i) for i in np.linspace(0, len(data) - 1, min(count, len(data)))})
+
+
+def label_sample(train: PairDataset, most: int = SAMPLE) -> Tensor:
+    """Up to ``most`` labels without augmentation, evenly over the split: (N, 3, S, S) uint8."""
+    plain = without_augmentation(train)
+    return torch.stack([plain[i]["label"] for i in evenly(plain, most)])
