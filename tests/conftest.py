@@ -1,7 +1,5 @@
-"""Fixtures that all tests share. pyproject.toml puts the repository and tests/support/ on the import path."""
+"""Fixtures of all tests. pyproject.toml puts the repository and tests/support/ on the import path."""
 
 from app_server import app, visit  # noqa: F401
-from app_sessions import session, studio  # noqa: F401
 from browser import browser  # noqa: F401
 from faces import command, detector, editor, faces, generator  # noqa: F401
-from photo_face import face, found, perceptual, photo_path  # noqa: F401
