@@ -12,8 +12,8 @@ import draggan.generators as generators
 from draggan.generators import ModelError, weights
 from draggan.generators.stylegan2 import FILTER, StyleGAN2
 
-ROOT = Path(__file__).resolve().parents[3]
-TINY = Path(__file__).resolve().parents[2] / "fixtures" / "stylegan2_tiny.pkl"
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
 REFERENCE = TINY.with_name("stylegan2_tiny_reference.npz")
 
 
