@@ -44,6 +44,19 @@ RESET_SLIDERS = """() => document.addEventListener('dblclick', event => {
     slider.dispatchEvent(new Event('input', {bubbles: true}))
     slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}))
 })"""
+# While a new picture loads, its size is unknown, and Gradio drops a click on it: clicks wait, in their order.
+CLICKS_WAIT = """() => {
+    const waiting = [], picture = () => document.querySelector('#picture img')
+    const pass = () => {
+        if (picture().complete) picture().dispatchEvent(new MouseEvent('click', waiting.shift()))
+        if (waiting.length) setTimeout(pass, 30)
+    }
+    window.addEventListener('click', event => {
+        if (event.target !== picture() || !event.isTrusted || (picture().complete && !waiting.length)) return
+        event.stopImmediatePropagation()
+        if (waiting.push(event) === 1) setTimeout(pass, 30)
+    }, true)
+}"""
 LAST = "always_last"
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 STYLE = Path(__file__).with_name("app") / "page.css"
@@ -88,8 +101,9 @@ def source_part(parts: dict, handlers: Handlers) -> None:
 def generated_part(parts: dict, handlers: Handlers) -> None:
     with gr.Row(elem_id="source"):
         models = handlers.fetches.choices()
+        default = handlers.sessions.models.default
         parts["model"] = gr.Dropdown(
-            models, value=handlers.sessions.models.default, label=I18N("model"), elem_id="model", scale=3, min_width=160,
+            models, value=default, label=I18N("model"), elem_id="model", scale=3, min_width=160,
         )  # fmt: skip
         parts["seed"] = gr.Number(
             handlers.seed, label=I18N("seed"), precision=0, minimum=0, elem_id="seed", scale=2, min_width=90
@@ -211,12 +225,15 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     private = {"api_visibility": "private", "show_progress": "hidden"}
 
     def on(event, handler, inputs: tuple[str, ...] = (), **how) -> gr.events.Dependency:
+        # Every press counts. Gradio's "once" drops one that comes before it has done with the one before, which is
+        # later than the page shows its result.
+        how = {"trigger_mode": "multiple"} | how
         return event(handler, [parts[name] for name in inputs], outputs, **private, **how)
 
     page.unload(handlers.leave)
     on(page.load, handlers.open)
-    page.load(None, None, None, js=READ_ALOUD)
-    page.load(None, None, None, js=RESET_SLIDERS)
+    for script in (READ_ALOUD, RESET_SLIDERS, CLICKS_WAIT):
+        page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.click)
     on(parts["history"].select, handlers.return_to)
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))
@@ -230,7 +247,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     written = parts["download_photo"].click(handlers.write_photo, None, parts["photo_file"], **private)
     written.success(None, None, None, js=DOWNLOAD)
     on(parts["model"].input, handlers.choose_model, ("model",))
-    on(parts["fetch"].click, handlers.fetch, ("model",), concurrency_limit=4)
+    on(parts["fetch"].click, handlers.fetch, ("model",), trigger_mode="once", concurrency_limit=4)
     for name in EDITS:
         edit = handlers.drag("choose_edit", name)
         on(parts[f"edit_{name}"].click, edit, ("strength", "at_once"), concurrency_limit=16)

@@ -28,11 +28,11 @@ FAN_FILES = {"2DFAN4-11f355bf06.pth.tar": "11f355bf06", "s3fd-619a316812.pth": "
 
 @dataclass(frozen=True)
 class Detection:
-    """A face that was found: 68 points, its box (left, top, right, bottom), both in pixels, and the detector's confidence."""
+    """A face that was found: 68 points and its box (left, top, right, bottom), both in pixels."""
 
     points: np.ndarray  # (68, 2) float32
     box: tuple[float, float, float, float]
-    confidence: float  # comparable within one detector only
+    confidence: float  # of the detector; comparable within one detector only
 
     @property
     def area(self) -> float:

@@ -1,6 +1,7 @@
-"""Fixtures that all tests share. pyproject.toml puts the repository and tests/support/ on the import path."""
+"""Fixtures of all tests. pyproject.toml puts the repository and tests/support/ on the import path."""
 
 from app_server import app, visit  # noqa: F401
 from browser import browser  # noqa: F401
 from download_site import download, isolated, shelf, site  # noqa: F401
 from segmentation_data import pairs, trained  # noqa: F401
+from faces import command, detector, editor, faces, generator  # noqa: F401

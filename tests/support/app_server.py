@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from browser import OUTPUT
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,8 +131,11 @@ def visit(app, browser):
 
 def said(page, pattern: str, element: str = "#note") -> None:
     """Wait until the note matches."""
-    page.wait_for_function(
-        "([e, p]) => new RegExp(p).test(document.querySelector(e)?.innerText ?? '')",
-        arg=[element, pattern],
-        timeout=SLOW,
-    )
+    from playwright import sync_api as playwright
+
+    matches = "([e, p]) => new RegExp(p).test(document.querySelector(e)?.innerText ?? '')"
+    try:
+        page.wait_for_function(matches, arg=[element, pattern], timeout=SLOW)
+    except playwright.TimeoutError:
+        page.screenshot(path=OUTPUT / "in-vain.png")
+        pytest.fail(f"waited for {pattern!r} in vain; {element} says {page.inner_text(element)!r}")

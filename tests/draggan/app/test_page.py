@@ -6,6 +6,7 @@ from app_server import FETCHED, SLOW, said, wait_until
 from browser import OUTPUT
 from PIL import Image
 
+from draggan.app import editing
 from draggan.app.pulls import EditPull, PointPull
 
 
@@ -98,6 +99,19 @@ def test_points_by_hand_stop_go_on_and_clear(visit, app):
     said(page, "Click a point")
 
 
+def test_presses_that_come_fast_all_count(visit, app):
+    """Each comes before the one before has been answered, or while the picture with its answer is loading."""
+    page, session = visit(), app.only_session()
+    for x, y in ((0.40, 0.60), (0.50, 0.60), (0.40, 0.70)):
+        click_picture(page, x, y)
+    wait_until(lambda: len(session.marks.handles) == 2)
+    assert np.allclose(session.marks.handles, [[409, 614], [409, 716]], atol=4)
+    assert np.allclose(session.marks.targets, [[512, 614]], atol=4)
+    for _ in range(3):
+        page.click("#undo-point")
+    wait_until(lambda: not session.marks.handles)
+
+
 def test_an_edit_goes_on_after_stop(visit, app):
     page = visit()
     fill(page, "#strength", 1.5)  # a long way: Stop is to come in the middle of it
@@ -150,7 +164,9 @@ def test_points_by_keyboard(visit, app):
     said(page, "outside the picture: x and y go from 0 to 1023")
 
 
-def test_settings_and_the_painted_region_reach_the_drag(visit, app):
+def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch):
+    made = []  # a drag of three steps may be over before anybody looks
+    monkeypatch.setattr(editing, "PointPull", lambda *given: made.append(PointPull(*given)) or made[-1])
     page = visit()
     page.click("#by-hand button")
     page.click("#paint")
@@ -181,9 +197,8 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app):
     click_picture(page, 0.50, 0.60)
     said(page, "press Start")
     page.click("#start")
-    wait_until(lambda: isinstance(session._pull, PointPull))
-    pull = session._pull
     said(page, "Ended after 3 steps .* the step limit")
+    (pull,) = made
     assert (pull.settings.max_steps, pull.settings.lr, pull.settings.w_plus) == (3, 0.003, False)
     height, width = pull._region.shape
     free = np.argwhere(pull._region > 0) / (height, width)

@@ -1,0 +1,29 @@
+"""Points by hand and the region."""
+
+import numpy as np
+import pytest
+
+from draggan.app.marks import Marks
+from draggan.app.texts import Mistake
+
+
+def test_marks():
+    marks = Marks()
+    with pytest.raises(Mistake, match="nothing_to_move"):
+        marks.move_last()
+    marks.place(10, 20, 64)
+    with pytest.raises(Mistake, match="nothing_marked"):
+        marks.pairs()
+    marks.move_last()
+    marks.place(11, 21, 64)
+    marks.place(30, 40, 64)
+    marks.place(5, 5, 64)
+    assert [p.tolist() for p in marks.pairs()] == [[[11, 21]], [[30, 40]]]
+    for x, y in ((64, 0), (-1, 0), (0, 63.5), (float("nan"), 0)):
+        with pytest.raises(Mistake, match="outside"):
+            marks.place(x, y, 64)
+    marks.undo()
+    marks.undo()
+    assert (marks.handles, marks.targets) == ([[11, 21]], [])
+    with pytest.raises(Mistake, match="empty_region"):
+        marks.set_region(np.zeros((8, 8)))
