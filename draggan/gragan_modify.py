@@ -5,7 +5,7 @@
     python draggan/gragan_modify.py --share               # a public link, only if asked for
 
 This file is layout and wiring; what happens is in app/. Scripts call it with gradio_client: /generate, /edit,
-/drag, /photo (README, "Script the app").
+/drag, /photo (docs/app-and-api.md).
 """
 
 import atexit

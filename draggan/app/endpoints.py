@@ -1,4 +1,4 @@
-"""What scripts call through gradio_client: /generate, /edit, /drag and /photo (README, "Script the app").
+"""What scripts call through gradio_client: /generate, /edit, /drag and /photo (docs/app-and-api.md).
 
 A script's client has a session like a visitor of the page: /edit and /drag go on from the picture that the
 last call left, and /photo without a photo from the one that was sent before. While a call waits or works,

@@ -28,8 +28,9 @@ def client(app):
         app.studio.drop(key)
 
 
-def test_the_example_of_the_readme(app, client, capsys):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_example_of_the_docs(app, client, capsys):
+    page = (ROOT / "docs/app-and-api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (example,) = (block for block in blocks if "gradio_client" in block)
     assert "http://127.0.0.1:7860" in example
     names: dict = {}
