@@ -274,10 +274,17 @@ class Training:
             step: updates the networks and returns its losses by name, each a scalar without gradient.
 
         Raises:
-            UserError: if a loss is not finite, or a file cannot be written or read.
+            UserError: if a loss is not finite, the GPU's memory is full, or a file cannot be written or read.
         """
         with self.folder.status() if self.main else contextlib.nullcontext():
-            self._train(step)
+            try:
+                self._train(step)
+            except torch.OutOfMemoryError:
+                size = f"--batch-size {self.options.batch_size} and --image-size {self.options.image_size}"
+                raise UserError(
+                    f"the memory of {self.device} is too small for {size}; lower one of them, or end other "
+                    "programs that use this GPU"
+                ) from None
 
     def _train(self, step: Callable[[Batch], dict[str, Tensor]]) -> None:
         options = self.options
