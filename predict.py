@@ -39,7 +39,7 @@ class Options:
     direction: str = option("auto", "which half is the photo; auto: as in training", ("auto", *DIRECTIONS))
     score: bool = option(False, "with --pairs: print the numbers against the label halves, as JSON")
     image_size: int = option(0, "compute at this square size and scale back; 0 computes at the photo's own")
-    device: str = option("auto", "where to compute", DEVICES)
+    device: str = option("auto", f"where to compute: {DEVICES}")
     seed: int = option(0, "accepted for uniformity; nothing here is random")
 
 
@@ -88,12 +88,13 @@ def as_tensor(picture: np.ndarray) -> Tensor:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    device = choose_device(options.device)
     for name in ("checkpoint", "input", "output"):
         if getattr(options, name) is None:
             raise UserError(f"--{name} is needed; `python predict.py --help` lists the options")
     if options.score and not options.pairs:
         raise UserError("--score needs --pairs: the label halves are what it scores against")
-    generator, found = load_generator(Path(options.checkpoint), choose_device(options.device))
+    generator, found = load_generator(Path(options.checkpoint), device)
     direction = options.direction if options.direction != "auto" else found["options"]["direction"]
     output = Path(options.output)
     jobs = inputs(Path(options.input), output)
@@ -104,7 +105,12 @@ def main() -> None:
             source, label = (a, b) if direction == "AtoB" else (b, a)
         else:
             source, label = np.asarray(read_picture(photo)), None
-        picture = paint(generator, source, options.image_size)
+        try:
+            picture = paint(generator, source, options.image_size)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"{photo}: the memory of {device} is full; give a smaller --image-size, or --device cpu"
+            ) from None
         write_atomically(png, lambda path, picture=picture: Image.fromarray(picture).save(path, format="PNG"))
         if meter is not None:
             meter.update(as_tensor(picture), as_tensor(label))

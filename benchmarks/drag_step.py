@@ -33,6 +33,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from common.commandline import DEVICES, UserError, choose_device  # noqa: E402
+
 HEADS = ("resolution", "points", "ours s", "ours GB", "official s", "official GB", "  time", "CPU time")
 
 
@@ -45,7 +47,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--points", default="1,5", help="how many at once, some with commas (%(default)s)")
     parser.add_argument("--steps", type=int, default=9, help="timed steps each (%(default)s)")
     parser.add_argument("--official", type=Path, help="a checkout of DragGAN to run beside ours")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(%(default)s)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     parser.add_argument(
         "--type",
         default="auto",
@@ -176,7 +178,7 @@ def work(options: argparse.Namespace) -> None:
         record = next(steps)
         record["cpu"] = time.process_time() - began
         record["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        if options.device == "cuda":
+        if options.device.startswith("cuda"):
             record["memory"] = torch.cuda.max_memory_allocated()
         print(json.dumps(record), file=out, flush=True)
 
@@ -260,15 +262,18 @@ def machine(device: str) -> str:
                 break
     except OSError:
         pass
-    if device == "cuda":
-        name = f"{torch.cuda.get_device_name()}, {name}"
+    if device.startswith("cuda"):
+        name = f"{torch.cuda.get_device_name(device)}, {name}"
     return f"{name}, {os.cpu_count()} CPU cores, torch {torch.__version__}"
 
 
 def main() -> int:
     options = parse()
-    if options.device == "auto":
-        options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        options.device = str(choose_device(options.device))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.worker:

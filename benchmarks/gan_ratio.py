@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.commandline import DEVICES, UserError, option, parse, run, write_atomically  # noqa: E402
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically  # noqa: E402
 
 MAIN_KEYS = {"val_l1": "L1", "val_pixel_acc": "pixel acc.", "val_class_acc": "class acc.", "val_miou": "mIoU"}
 # Thin or small classes, where L1 blurs; by palette.
@@ -57,7 +57,7 @@ class Options:
     gan_loss: str = option("bce", "adversarial loss", ("bce", "lsgan", "hinge"))
     receptive_field: int = option(70, "side of the discriminator's patch", (1, 16, 70, 286))
     pictures: int = option(4, "validation samples in the picture")
-    device: str = option("auto", "where to compute", DEVICES)
+    device: str = option("auto", f"where to compute: {DEVICES}")
     seed: int = option(0, "seed of every run")
 
 
@@ -170,7 +170,7 @@ def picture(folders: dict[str, Path], path: Path) -> None:
 def machine(device: str) -> str:
     """The machine in a few words."""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name()
+        return torch.cuda.get_device_name(device)
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), PyTorch {torch.__version__}"
 
 
@@ -179,6 +179,7 @@ def main() -> None:
     ratios = [ratio.strip() for ratio in options.ratios.split(",")]
     for ratio in ratios:
         weights(ratio)  # a mistake shows now, not after the first run
+    choose_device(options.device)
     output = Path(options.output)
     folders = {ratio: output / ratio.replace(":", "_to_") for ratio in ratios}
     rows, steps = {}, {}

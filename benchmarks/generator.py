@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common.commandline import UserError, choose_device, option, parse, run
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run
 from draggan.generators import ModelError, load_generator
 from draggan.generators.mobile_stylegan import SLOPE, MobileStyleGAN
 
@@ -29,7 +29,7 @@ from draggan.generators.mobile_stylegan import SLOPE, MobileStyleGAN
 @dataclass
 class Options:
     repeats: int = option(15, "how often each is timed")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
     seed: int = option(0, "the face")
 
 
@@ -109,7 +109,9 @@ def main() -> None:
         (gradient,) = torch.autograd.grad(features.square().mean(), free)
         return gradient
 
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    where = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
     print(f"{device} ({where}), torch {torch.__version__}, median of {options.repeats}, taken in turns")
     print(f"{'':34}{'plain':>10}{'ours':>10}{'ratio':>8}{'largest difference':>22}")
     for name, work in (("image 1024x1024", image), ("forward + backward to 128x128", step)):

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from common.commandline import UserError, choose_device, option, parse, run, write_atomically
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from draggan.editor import EditRun
 from draggan.edits import reached
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
@@ -63,7 +63,7 @@ class Options:
     report: bool = option(False, "print the table of --output and do nothing else")
     model: str = option(DEFAULT_MODEL, "face generator")
     landmarks: str = option("auto", "landmark detector")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def measure(
     record = {
         "photo": path.name,
         "preset": preset,
-        "device": torch.cuda.get_device_name() if generator.device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name(generator.device) if generator.device.type == "cuda" else "cpu",
         "seconds": seconds,
         "cpu_seconds": spent / torch.get_num_threads(),
         "first_preview": first,

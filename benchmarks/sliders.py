@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from common.commandline import UserError, choose_device, option, parse, parse_seeds, run
+from common.commandline import DEVICES, UserError, choose_device, option, parse, parse_seeds, run
 from draggan.editor import FaceEditor, NoFaceError
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
 from draggan.instant import Sliders
@@ -38,7 +38,7 @@ class Options:
     animate: str | None = option(None, "write the animation of this edit for the first seed as --output")
     output: str = option("output/slider.webp", "file of the animation")
     model: str = option(DEFAULT_MODEL, "face generator")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import re
 import select
 import sys
 import types
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import torch
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = "auto, cpu, cuda, cuda:N or mps"  # what choose_device knows, for a help text
 
 
 class UserError(Exception):
@@ -94,7 +95,8 @@ def parse_seeds(text: str) -> list[int]:
 def run(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and exit: 0, 2 after a ``UserError`` (one line on stderr), 130 after Ctrl-C.
 
-    141, without a message, when nobody reads the output any more, as in ``| head``.
+    A GPU whose memory is full ends like a ``UserError``, for scripts that know no better advice.
+    141, without a message, where nobody reads the output any more, as in ``| head``.
     """
     try:
         main()
@@ -103,6 +105,15 @@ def run(main: Callable[[], None]) -> NoReturn:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
         text = str(error).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.UserError: ")
         print(f"error: {text}", file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as error:
+        if "out of memory" not in str(error):  # CUDA's and Apple's own words
+            raise
+        print(
+            f"error: {str(error).splitlines()[0][:160]}; end other programs that use this GPU, or choose "
+            "another --device",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
@@ -123,15 +134,27 @@ def _reader_gone() -> bool:
 
 
 def choose_device(name: str) -> "torch.device":
-    """The device called auto, cpu, cuda or mps; auto is a GPU where there is one.
+    """The device called auto, cpu, cuda, cuda:N or mps; auto takes a GPU where there is one.
+
+    A GPU given by its number becomes the current one, for whatever says "cuda" and no number.
 
     Raises:
-        UserError: if it is not there.
+        UserError: for any other name, and if the device is not there.
     """
     import torch  # here, so that scripts without networks start at once
 
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device auto or cpu")
+    kind, colon, number = name.partition(":")
+    if name not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and re.fullmatch("[0-9]+", number)):
+        raise UserError(f"--device {name}: unknown; use {DEVICES}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: this PyTorch sees no CUDA GPU; use --device auto or cpu")
+    if colon:
+        count = torch.cuda.device_count()
+        if int(number) >= count:
+            there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+            raise UserError(f"--device {name}: there is no such GPU; use {there}, or --device auto")
+        torch.cuda.set_device(int(number))
+        return torch.device("cuda", int(number))
     if name == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: this machine has no Apple GPU; use --device auto or cpu")
     if name == "auto":

@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -94,6 +95,15 @@ class Step:
     seconds: float
 
 
+class _Numbers(NamedTuple):
+    """What a step is judged by."""
+
+    loss: float
+    mean: float  # of the points' distances
+    largest: float
+    finite: bool  # the gradient is
+
+
 class Drag:
     """One drag on one image. Keeps its optimiser while points are changed with `set_points`.
 
@@ -134,6 +144,9 @@ class Drag:
         with torch.no_grad():
             self._features0 = generator.features(self._start, resolution)
         self._fixed = self._fixed_cells(mask)
+        self._disc, self._square = (
+            offsets.to(self._start.device) for offsets in (self._offsets_disc(), self._offsets_square())
+        )
         self.steps_done = 0
         self.stopped: str | None = None
         self.set_points(handles, targets)
@@ -152,14 +165,13 @@ class Drag:
                 x, y = points[outside][0]
                 raise ValueError(f"{name} ({x:.0f}, {y:.0f}) is outside the image of {size}x{size} pixels")
         device = self._start.device
-        self._points = torch.from_numpy(handles).to(device)
-        self._targets = torch.from_numpy(targets).to(device)
-        self._disc = self._offsets_disc().to(device)
+        first, last = torch.from_numpy(handles), torch.from_numpy(targets)
+        self._first_distance = float((last - first).norm(dim=1).mean())
+        self._points, self._targets = first.to(device), last.to(device)
         self._best = math.inf
         self._best_change = self._change.detach().clone()
         self._reference = math.inf  # the last distance that counted as progress, and when it was reached
         self._reference_step = self.steps_done
-        self._first_distance = float((self._targets - self._points).norm(dim=1).mean())
         self._fresh = True  # the next step takes the features of the points from its own map
         self.stopped = None
 
@@ -185,6 +197,9 @@ class Drag:
     def step(self) -> Step:
         """One step: track the points, judge the state, update the styles.
 
+        All numbers that are looked at come from the device in one copy, after everything else of the step was
+        given to it: each copy makes a GPU wait for the host.
+
         Sets `stopped` when all points have arrived, when there was no progress for a while, or when the
         numbers are no longer finite; the styles are then not changed any more by this step.
         """
@@ -204,22 +219,14 @@ class Drag:
         loss = self._motion_loss(features, to_target, distances)
         if self._fixed is not None and settings.mask_weight:
             loss = loss + settings.mask_weight * ((features - self._features0).abs() * self._fixed).mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        points, distances, numbers = self._read(distances, loss.detach())
         self.steps_done += 1
-        self._judge(distances, loss)
+        self._judge(*numbers)
         if self.stopped is None:
-            self._optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            if bool(torch.isfinite(self._change.grad).all()):
-                self._optimiser.step()
-            else:
-                self.stopped = "numbers ran away"
-        return Step(
-            self.steps_done,
-            self._points.cpu().numpy().copy(),
-            distances.cpu().numpy(),
-            float(loss.detach()),
-            time.perf_counter() - began,
-        )
+            self._optimiser.step()
+        return Step(self.steps_done, points, distances, numbers.loss, time.perf_counter() - began)
 
     # --- the parts of a step --------------------------------------------------------------------------------
 
@@ -247,32 +254,50 @@ class Drag:
         found = self._sample(features, ahead[:, None] + self._disc)  # (K, Q, C)
         return ((found - wanted).abs().mean(dim=(1, 2)) * moving).sum()
 
+    def _read(self, distances: Tensor, loss: Tensor) -> tuple[np.ndarray, np.ndarray, "_Numbers"]:
+        """Points (K, 2), distances (K,) and what a step is judged by, on the host."""
+        finite = torch.isfinite(self._change.grad).all()
+        numbers = torch.stack((loss, distances.mean(), distances.max(), finite.to(loss.dtype)))
+        parts = (self._points.flatten(), distances, numbers)
+        points, distances, numbers = torch.cat(parts).cpu().split([part.numel() for part in parts])
+        loss, mean, largest, finite = numbers.tolist()
+        # Arrays of their own: one that kept the whole copy in memory could not be handed on alone.
+        return (
+            points.view(-1, 2).numpy().copy(),
+            distances.numpy().copy(),
+            _Numbers(loss, mean, largest, bool(finite)),
+        )
+
     def _track(self, features: Tensor) -> Tensor:
         """Nearest neighbour of each handle's first feature, in a square around where it was: (K, 2)."""
-        radius = self.settings.tracking_radius * self._unit
-        pitch = 0.25 / self._scale  # a quarter of a feature cell
-        ticks = torch.arange(-radius, radius + pitch / 2, pitch, device=features.device)
-        square = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), dim=-1).reshape(-1, 2)
-        candidates = self._points[:, None] + square  # (K, S, 2)
+        candidates = self._points[:, None] + self._square  # (K, S, 2)
         inside = (candidates >= 0).all(-1) & (candidates <= self.generator.resolution - 1).all(-1)
         distance = (self._sample(features, candidates) - self._handle_features).abs().sum(-1)
         nearest = distance.masked_fill(~inside, torch.inf).argmin(dim=1)
-        return candidates[torch.arange(len(nearest), device=nearest.device), nearest]
+        return candidates.take_along_dim(nearest[:, None, None], dim=1).squeeze(1)
 
-    def _judge(self, distances: Tensor, loss: Tensor) -> None:
-        mean = float(distances.mean())
-        if not math.isfinite(float(loss.detach())) or not math.isfinite(mean):
+    def _judge(self, loss: float, mean: float, largest: float, finite: bool) -> None:
+        """Keep the best state and say whether this was the last step.
+
+        Args:
+            loss: of this step.
+            mean, largest: of the points' distances to their targets, in pixels.
+            finite: whether the gradient is.
+        """
+        if not math.isfinite(loss) or not math.isfinite(mean):
             self.stopped = "numbers ran away"
             return
         if mean < self._best:
             self._best, self._best_change = mean, self._change.detach().clone()
-        if float(distances.max()) <= self.settings.tolerance * self._unit:
+        if largest <= self.settings.tolerance * self._unit:
             self.stopped = "on target"
             self._best_change = self._change.detach().clone()
         elif mean < self._reference - self.settings.min_progress * self._first_distance:
             self._reference, self._reference_step = mean, self.steps_done
         elif self.steps_done - self._reference_step >= self.settings.patience:
             self.stopped = "no progress"
+        if self.stopped is None and not finite:
+            self.stopped = "numbers ran away"
 
     def _sample(self, features: Tensor, points: Tensor) -> Tensor:
         """Bilinear samples of the features (1, C, H, W) at image points (K, Q, 2): (K, Q, C)."""
@@ -286,6 +311,13 @@ class Drag:
             align_corners=False,
         )
         return sampled[0].permute(1, 2, 0)
+
+    def _offsets_square(self) -> Tensor:
+        """Offsets (S, 2) in image pixels of the square that is searched, a quarter of a feature cell apart."""
+        radius = self.settings.tracking_radius * self._unit
+        pitch = 0.25 / self._scale
+        ticks = torch.arange(-radius, radius + pitch / 2, pitch)
+        return torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), dim=-1).reshape(-1, 2)
 
     def _offsets_disc(self) -> Tensor:
         """Offsets (Q, 2) in image pixels of a disc of the supervision radius, half a feature cell apart."""

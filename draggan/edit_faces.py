@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common.commandline import UserError, choose_device, option, parse, parse_seeds, run
+from common.commandline import DEVICES, UserError, choose_device, option, parse, parse_seeds, run
 from draggan.drag import PRESETS, Settings, with_settings
 from draggan.edit_files import (
     append_record,
@@ -78,7 +78,7 @@ class Options:
         True, "begin with the learned direction where there is one; without: the drag alone"
     )
     report: bool = option(False, "print the table of --output and do nothing else")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
 
 

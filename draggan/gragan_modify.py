@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gradio as gr
 import torch
 
-from common.commandline import UserError, choose_device, option, parse, run
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run
 from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
@@ -69,7 +69,7 @@ class Options:
     model: str = option(DEFAULT_MODEL, "face generator to begin with")
     share: bool = option(False, "make a public link through Gradio's servers")
     auth: str | None = option(None, "USER:PASSWORD that visitors must give")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
     seed: int = option(5, "face to begin with")
 
 
@@ -317,6 +317,7 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    device = choose_device(options.device)
     auth = None
     if options.auth is not None:
         user, colon, password = options.auth.partition(":")
@@ -328,7 +329,7 @@ def main() -> None:
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed {options.seed}: must be in 0 to {2**32 - 1}")
     torch.manual_seed(options.seed)
-    sessions = Sessions(Models(choose_device(options.device), options.model))
+    sessions = Sessions(Models(device, options.model))
     atexit.register(sessions.close)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files go then, too
     sessions.models.face(options.model, options.seed)  # the first visitor need not wait

@@ -186,14 +186,14 @@ class Inversion:
             loss = wanted.loss(image, PIXEL_WEIGHT)
             middle = place.mean(dim=1, keepdim=True)
             near = SPREAD_WEIGHT * (place - middle).square().mean() + FAR_WEIGHT * middle.square().mean()
-            value = float(loss.detach())
-            if value < best:
-                best = value
-                self.result = Inverted(generator, styles.detach().clone(), {})
             optimiser.param_groups[0]["lr"] = preset.lr * _schedule(step, preset.steps)
             optimiser.zero_grad(set_to_none=True)
             (loss + near).backward()
             optimiser.step()
+            value = float(loss.detach())  # waits for a GPU, so it comes last
+            if value < best:
+                best = value
+                self.result = Inverted(generator, styles.detach().clone(), {})
             yield value, image.detach()
 
     def _tune(self, wanted: Wanted) -> Iterator[tuple[float, Tensor]]:
@@ -210,17 +210,18 @@ class Inversion:
                 weight.requires_grad_(True)
             image = generator.image(styles)
             loss = wanted.loss(image, TUNING_PIXEL_WEIGHT)
-            value = float(loss.detach())
-            if value < best and (step % LOOK_EVERY == LOOK_EVERY - 1 or step == self.preset.tuning_steps - 1):
-                best = value
-                kept = {name: weight.detach().clone() for name, weight in weights.items()}
-                self.result = Inverted(self.generator.copy_with(kept), styles, kept)
             optimiser.param_groups[0]["lr"] = self.preset.tuning_lr * _schedule(
                 step, self.preset.tuning_steps
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            look = step % LOOK_EVERY == LOOK_EVERY - 1 or step == self.preset.tuning_steps - 1
+            kept = {name: weight.detach().clone() for name, weight in weights.items()} if look else {}
             optimiser.step()
+            value = float(loss.detach())  # waits for a GPU, so it comes last
+            if look and value < best:
+                best = value
+                self.result = Inverted(self.generator.copy_with(kept), styles, kept)
             yield value, image.detach()
 
 

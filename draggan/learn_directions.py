@@ -20,7 +20,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from common.commandline import UserError, choose_device, option, parse, parse_seeds, run, write_atomically
+from common.commandline import (
+    DEVICES,
+    UserError,
+    choose_device,
+    option,
+    parse,
+    parse_seeds,
+    run,
+    write_atomically,
+)
 from draggan import generators
 from draggan.drag import Settings
 from draggan.editor import EditTask, has_landmarks
@@ -68,7 +77,7 @@ class Options:
     )
     max_steps: int = option(MAX_STEPS, "steps of a drag at most")
     max_minutes: float | None = option(None, "stop dragging after so long; the same command goes on")
-    device: str = option("auto", "auto, cpu, cuda or mps")
+    device: str = option("auto", DEVICES)
     seed: int = option(0, "of random numbers; learning uses none, and is the same every time")
 
 

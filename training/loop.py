@@ -95,14 +95,21 @@ class Training:
             step: updates the networks and returns its losses by name, each a scalar without gradient.
 
         Raises:
-            UserError: if a loss is not finite, or a file cannot be written or read.
+            UserError: if a loss is not finite, the GPU's memory is full, or a file cannot be written or read.
         """
         with self.folder.status() if self.main else contextlib.nullcontext():
             if self.saved is not None:
                 self._resume(self.saved)
             if self._finished():
                 return
-            self._train(step)
+            try:
+                self._train(step)
+            except torch.OutOfMemoryError:
+                size = f"--batch-size {self.options.batch_size} and --image-size {self.options.image_size}"
+                raise UserError(
+                    f"the memory of {self.device} is too small for {size}; lower one of them, or end other "
+                    "programs that use this GPU"
+                ) from None
 
     def _train(self, step: Step) -> None:
         options, data, networks, progress = self.options, self.data, self.networks, self.progress

@@ -24,7 +24,7 @@ class TrainOptions:
     )
     workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
     val_every: int = option(2, "validate every so many epochs, and after the last")
-    device: str = option("auto", "where to compute", DEVICES)
+    device: str = option("auto", f"where to compute: {DEVICES}")
     seed: int = option(0, "seed of weights, order and augmentation")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
     head: str = option(

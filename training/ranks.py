@@ -61,10 +61,17 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
         UserError: for a device that is not there or cannot compute in that precision.
     """
     start_cpu_ranks()
-    on_cpu = choose_device(device).type == "cpu"
+    chosen = choose_device(device)
+    if chosen.index is not None and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UserError(
+            f"--device {device}: several processes take a GPU each; choose them with CUDA_VISIBLE_DEVICES"
+        )
+    on_cpu = chosen.type == "cpu"
     if precision == "auto":
         bf16 = not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         precision = "bf16" if bf16 else "fp32"
     if precision == "fp16" and on_cpu:
         raise UserError("--precision fp16 needs a GPU; use fp32 or bf16")
+    if chosen.index is not None:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)  # it would take the first GPU
     return Accelerator(cpu=on_cpu, mixed_precision="no" if precision == "fp32" else precision)

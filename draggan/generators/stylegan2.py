@@ -165,9 +165,7 @@ class StyledConv(nn.Module):
         if dtype not in self._prepared:
             energy = self.weight.square().sum((2, 3))
             energy = energy.T.contiguous() if not self.up else energy  # (in, out)
-            taps = torch.tensor(FILTER, device=self.weight.device)
-            blur = torch.outer(taps, taps) * 4 / taps.sum() ** 2  # 4: three of four pixels were empty
-            blur = blur.expand(len(self.bias), 1, 4, 4).to(dtype).contiguous() if self.up else None
+            blur = low_pass(len(self.bias), self.weight).to(dtype).contiguous() if self.up else None
             weight = self.weight.to(dtype).contiguous(memory_format=torch.channels_last)
             noise, bias = (self.noise * self.gain).to(dtype), (self.bias * self.gain).to(dtype)
             self._prepared[dtype] = (energy, weight, noise, bias, blur)
@@ -193,11 +191,8 @@ class StyledConv(nn.Module):
         scale = (style.square() @ (energy if self.up else energy.T) + EPSILON).rsqrt() * self.gain
         x = x * style.to(x.dtype)[:, :, None, None]
         if self.up:
-            taps = torch.tensor(FILTER, device=x.device, dtype=x.dtype)
-            blur = (torch.outer(taps, taps) * 4 / taps.sum() ** 2).expand(len(self.bias), 1, 4, 4)
-            x = F.conv2d(
-                F.conv_transpose2d(x, weight, stride=2), blur.contiguous(), padding=1, groups=len(blur)
-            )
+            blur = low_pass(len(self.bias), x).contiguous()
+            x = F.conv2d(F.conv_transpose2d(x, weight, stride=2), blur, padding=1, groups=len(blur))
         else:
             x = F.conv2d(x, weight, padding=1)
         x = x * scale.to(x.dtype)[:, :, None, None]
@@ -252,10 +247,16 @@ class Block(nn.Module):
 
 def upsample(x: Tensor) -> Tensor:
     """Twice the resolution, filtered: (N, C, H, W) → (N, C, 2H, 2W)."""
-    taps = torch.tensor(FILTER, device=x.device, dtype=x.dtype)
-    kernel = torch.outer(taps, taps) * 4 / taps.sum() ** 2
-    kernel = kernel.expand(x.shape[1], 1, 4, 4)
-    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+    return F.conv_transpose2d(x, low_pass(x.shape[1], x), stride=2, padding=1, groups=x.shape[1])
+
+
+def low_pass(channels: int, like: Tensor) -> Tensor:
+    """The filter of every up-sampling, one for each channel (channels, 1, 4, 4), of the type and place of `like`."""
+    taps = torch.stack(
+        [like.new_full((), tap) for tap in FILTER]
+    )  # no copy from the host, which a GPU waits for
+    kernel = torch.outer(taps, taps) * 4 / taps.sum() ** 2  # 4: three of four pixels were empty
+    return kernel.expand(channels, 1, 4, 4)
 
 
 class StyleGAN2(Generator):

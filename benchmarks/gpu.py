@@ -1,0 +1,393 @@
+"""What a graphics card makes of this project, in one table within ten minutes.
+
+    python benchmarks/gpu.py
+    python benchmarks/gpu.py --rows card,edits,batch --faces 10
+    python benchmarks/gpu.py --dataset camvid --junyanz ../pytorch-CycleGAN-and-pix2pix --official ../DragGAN
+    python benchmarks/gpu.py --device cpu --rows generator          # works without a card, too
+
+Rows: ``card``; ``edits``, seconds from the click to the edited face, of each edit; ``batch``, faces a second of
+edit_faces.py, one process and several at once; ``drag``, a drag's step on a StyleGAN2 of 1024 pixels with random
+weights, beside the official code where ``--official`` gives a checkout of it; ``generator``, the default
+generator's picture, feature map, and forward and backward pass; ``photo``, how long a photo's face takes to be
+found in the generator; ``training``, images a second and what the network has learned after ``--epochs``, of
+both scripts, with and without torch.compile and bfloat16, beside the pix2pix of github.com/junyanz where
+``--junyanz`` gives a checkout of it.
+
+A row that fails says why, and the next one follows. Works with the weights of `python download_models.py`.
+"""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from PIL import Image
+
+from common.commandline import DEVICES, UserError, choose_device, option, parse, run
+
+ROOT = Path(__file__).resolve().parents[1]
+EDITS = ("smile", "slim", "close-eyes")
+STEPS = re.compile(r"^ *(\d+) +(\d+) +([\d.]+) +([\d.]+)", re.MULTILINE)  # of drag_step.py's table
+
+
+@dataclass
+class Options:
+    rows: str = option("card,generator,drag,edits,batch,photo,training", "what to measure, with commas")
+    faces: int = option(30, "faces for the edits")
+    processes: int = option(4, "of edit_faces.py at once, for the second batch row")
+    dataset: str = option("auto", "for the training; auto: camvid where it is in datasets/, else faces")
+    image_size: int = option(256, "side of the training pictures in pixels")
+    batch_size: int = option(8, "pictures a training step")
+    epochs: int = option(12, "of each training")
+    trainings: str = option(
+        "l1-bf16-compiled,l1-bf16,l1-fp32-compiled,l1-fp32,cgan-bf16-compiled,cgan-bf16,cgan-fp32-compiled,cgan-fp32",
+        "which, with commas",
+    )
+    junyanz: str | None = option(None, "a checkout of pytorch-CycleGAN-and-pix2pix to time beside ours")
+    official: str | None = option(None, "a checkout of DragGAN to time beside ours")
+    output: str | None = option(None, "folder for what the rows write; None: one that is taken away again")
+    device: str = option("auto", DEVICES)
+    worker: str | None = option(None, "used by this script itself")
+
+
+def say(name: str, value: str, note: str = "") -> None:
+    print(f"{name:<44}{value:>14}  {note}".rstrip(), flush=True)
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed(device: torch.device, work: Callable[[], object], repeats: int = 20) -> float:
+    """Median milliseconds of some work, after two rounds to warm up."""
+    found = []
+    for number in range(repeats + 2):
+        wait(device)
+        began = time.perf_counter()
+        work()
+        wait(device)
+        if number >= 2:
+            found.append(1000 * (time.perf_counter() - began))
+    return statistics.median(found)
+
+
+def start(*arguments: object) -> str:
+    """What one of our commands prints. RuntimeError with its last words where it fails."""
+    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode not in (0, 1) or not done.stdout.strip():  # 1: not all faces reached the edit
+        raise RuntimeError((done.stderr.strip() or "no reason given").splitlines()[-1])
+    return done.stdout
+
+
+# --- the rows -------------------------------------------------------------------------------------------------
+
+
+def card(options: Options, device: torch.device, output: Path) -> None:
+    name = "no GPU"
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        name = f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+    say("device", "", f"{device}: {name}")
+    cuda = (
+        f", CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}" if torch.version.cuda else ""
+    )
+    say("software", "", f"torch {torch.__version__}{cuda}, Python {sys.version.split()[0]}")
+    say("processor", "", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
+
+
+def generator(options: Options, device: torch.device, output: Path) -> None:
+    from draggan.drag import Drag, Settings
+    from draggan.generators import load_generator
+
+    model = load_generator(device=device)
+    styles = model.seed_styles(0)
+    free = styles.clone().requires_grad_()
+
+    def backward() -> None:
+        torch.autograd.grad(model.features(free, 128).square().mean(), free)
+
+    with torch.no_grad():
+        say("image 1024", f"{timed(device, lambda: model.image(styles)):.2f} ms", "MobileStyleGAN, float32")
+        say("features 128", f"{timed(device, lambda: model.features(styles, 128)):.2f} ms")
+    say("features 128, forward and backward", f"{timed(device, backward):.2f} ms")
+    picture = timed(device, lambda: model.picture(styles))
+    say("picture 1024 as an array on the host", f"{picture:.2f} ms")
+    handles = np.array([(512.0, 700.0)])
+    drag = Drag(model, styles, handles, handles + 100, settings=Settings(max_steps=10_000, patience=10_000))
+    say("drag's step, 1 point", f"{timed(device, drag.step):.2f} ms", "features at 128")
+
+
+def drag(options: Options, device: torch.device, output: Path) -> None:
+    command = ["benchmarks/drag_step.py", "--points", "1,5", "--steps", 30, "--device", device]
+    found = start(*command, *(("--official", Path(options.official).resolve()) if options.official else ()))
+    for resolution, points, seconds, memory in STEPS.findall(found):
+        note = f"StyleGAN2, random weights, {memory} GB"
+        say(
+            f"drag's step at {resolution}, {points} point{'s' * (points != '1')}",
+            f"{1000 * float(seconds):.1f} ms",
+            note,
+        )
+    print(found.strip(), file=sys.stderr)
+    for line in found.splitlines():
+        if line.startswith("cosine"):
+            say("", "", line)
+
+
+def edits(options: Options, device: torch.device, output: Path) -> None:
+    """Seconds from the click to the edited face with its landmarks, on faces that are shown already."""
+    from draggan.editor import EditRun, FaceEditor
+    from draggan.generators import load_directions, load_generator
+    from draggan.landmarks import landmark_detector
+
+    model = load_generator(device=device)
+    editor = FaceEditor(model, landmark_detector("auto", device), load_directions(model))
+    seconds = {name: [] for name in EDITS}
+    done = dict.fromkeys(EDITS, 0)
+    dragged = dict.fromkeys(EDITS, 0)
+    for seed in range(-2, options.faces):  # two faces to warm up
+        face = editor.look(model.seed_styles(seed % 1000))
+        for name in EDITS:
+            edit_run = EditRun(editor, face, name)
+            wait(device)
+            began = time.perf_counter()
+            for _ in edit_run:
+                pass
+            if seed >= 0:
+                seconds[name].append(time.perf_counter() - began)
+                done[name] += edit_run.result.ok
+                dragged[name] += edit_run.drag is not None
+    for name in EDITS:
+        slowest = max(seconds[name])
+        note = f"median of {options.faces} faces, slowest {slowest:.2f} s, {done[name]} reached"
+        say(
+            f"one-click {name}",
+            f"{statistics.median(seconds[name]):.3f} s",
+            f"{note}, {dragged[name]} dragged",
+        )
+    together = [s for each in seconds.values() for s in each]
+    say("one-click edit", f"{statistics.median(together):.3f} s", f"median of all {len(together)}")
+    styles = model.seed_styles(0)
+    picture = model.picture(styles)
+    find = timed(device, lambda: editor.find(picture))
+    say("... of it landmarks, each look", f"{find:.1f} ms", f"{editor.detector.name}, on the processor")
+    say("... of it the picture, each look", f"{timed(device, lambda: model.picture(styles)):.1f} ms")
+
+
+def batch(options: Options, device: torch.device, output: Path) -> None:
+    """edit_faces.py as anybody runs it: its pictures, landmarks and identity included, its start left away."""
+
+    def command(folder: Path, first: int) -> list:
+        last = first + options.faces - 1
+        return [
+            *("draggan/edit_faces.py", "--edit", "smile", "--seeds", f"{first}-{last}"),
+            *("--output", folder, "--device", device),
+        ]
+
+    def measured(folder: Path) -> list[float]:
+        lines = (folder / "edits.jsonl").read_text().splitlines()
+        return [json.loads(line)["seconds"] for line in lines]
+
+    start(*command(output / "batch", 0))
+    seconds = measured(output / "batch")[1:]  # the first one warms up
+    say(
+        "edit_faces.py, one process",
+        f"{len(seconds) / sum(seconds):.2f} faces/s",
+        "smile, PNGs and identity too",
+    )
+    if options.processes < 2:
+        return
+    folders = [output / f"batch_{k}" for k in range(options.processes)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, *map(str, command(folder, 1000 * (k + 1)))],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for k, folder in enumerate(folders)
+    ]
+    for process in running:
+        process.wait()
+    rate = sum(len(s) / sum(s) for s in (measured(folder)[1:] for folder in folders))
+    say(f"edit_faces.py, {options.processes} processes at once", f"{rate:.2f} faces/s")
+
+
+def photo(options: Options, device: torch.device, output: Path) -> None:
+    """Inversion of a photo, and the edits in it; the photo is one of scikit-image's where that is installed."""
+    path = output / "face.png"
+    try:
+        from skimage.data import astronaut
+
+        pixels, what = astronaut(), "scikit-image's astronaut"
+    except ImportError:
+        from draggan.generators import load_generator
+
+        model = load_generator(device=device)
+        pixels, what = model.picture(model.seed_styles(7, psi=1.0)), "a generated face as a photo"
+    Image.fromarray(pixels).save(path)
+    for preset in ("fast", "best"):
+        folder = output / f"photo_{preset}"
+        start(
+            *("benchmarks/photos.py", "--photos", path, "--presets", preset),
+            *("--output", folder, "--device", device),
+        )
+        record = json.loads((folder / "photos.jsonl").read_text().splitlines()[-1])
+        say(
+            f"photo, {preset}",
+            f"{record['seconds']:.2f} s",
+            f"{what}; identity distance {record['identity']:.3f}, error {record['error']:.4f}",
+        )
+        for name in EDITS:
+            edit = record[name]
+            say(f"... then {name}", f"{edit['seconds']:.2f} s", f"{edit['reason']}, {edit['steps']} steps")
+
+
+def training(options: Options, device: torch.device, output: Path) -> None:
+    dataset = options.dataset
+    if dataset == "auto":
+        dataset = "camvid" if (ROOT / "datasets" / "camvid").is_dir() else "datasets/faces"
+    size, count = options.image_size, options.batch_size
+    say(
+        "training",
+        "",
+        f"{dataset}, {size} x {size}, batch {count}, {options.epochs} epochs; images a second, loading",
+    )
+    say("", "", "and augmenting included; GAN at every step; median of the epochs but the first")
+    ours = {}
+    for name in filter(None, options.trainings.split(",")):
+        try:
+            ours[name], note = train(name, dataset, options, device, output / name)
+            say(f"train_{name}", f"{ours[name]:.1f} /s", note)
+        except (RuntimeError, OSError, ValueError) as error:
+            say(f"train_{name}", "failed", reason(error))
+    if options.junyanz is None:
+        say("junyanz's pix2pix", "skipped", "give a checkout with --junyanz")
+        return
+    for theirs in dict.fromkeys((count, 1)):
+        words = [*("benchmarks/gpu.py", "--worker", "junyanz", "--junyanz", Path(options.junyanz).resolve())]
+        words += ["--dataset", dataset, "--batch-size", theirs, "--device", device, "--image-size", size]
+        speed = float(start(*words).splitlines()[-1])
+        best = max(ours.values(), default=0.0)
+        note = f"unet_256 and PatchGAN, float32 as it comes; our fastest is {best / speed:.1f} times as fast"
+        say(f"junyanz's pix2pix, batch {theirs}", f"{speed:.1f} /s", note)
+
+
+def train(name: str, dataset: str, options: Options, device: torch.device, folder: Path) -> tuple[float, str]:
+    """Images a second of one training, and a note on its last validation."""
+    script, precision, *compiled = name.split("-")
+    more = ["--gan-start", 0, "--gan-ramp", 0] if script == "cgan" else []
+    began = time.perf_counter()
+    start(
+        *(f"train_{script}.py", "--dataset", dataset, "--output", folder, "--precision", precision),
+        *(
+            "--compile",
+            "on" if compiled else "off",
+            "--epochs",
+            options.epochs,
+            "--val-every",
+            options.epochs,
+        ),
+        *("--image-size", options.image_size, "--batch-size", options.batch_size, "--device", device, *more),
+    )
+    lines = (folder / "training_log.txt").read_text().splitlines()
+    rows = [{k: float(v) for k, v in (part.split("=") for part in line.split())} for line in lines]
+    last = rows[-1]
+    scores = f"mIoU {last['val_miou']:.3f}, " if "val_miou" in last else ""
+    note = f"{scores}L1 {last['val_l1']:.4f}; {time.perf_counter() - began:.0f} s in all"
+    speeds = [row["images_per_s"] for row in rows[1:]] or [rows[0]["images_per_s"]]
+    return statistics.median(speeds), note
+
+
+def junyanz(options: Options) -> None:
+    """A worker: images a second of their data set and model, called as their train.py calls them."""
+    from common import torchvision_ops  # noqa: F401  before their import of torchvision
+
+    sys.path.insert(0, str(options.junyanz))
+    gpu = str(choose_device(options.device).index or 0) if "cuda" in options.device else "-1"
+    root = ROOT / "datasets" / options.dataset
+    size, workers = options.image_size, min(8, (os.cpu_count() or 2) // 2)
+    with tempfile.TemporaryDirectory() as folder:
+        sys.argv = [
+            *("train.py", "--dataroot", str(root if root.is_dir() else ROOT / options.dataset)),
+            *("--name", "x", "--model", "pix2pix", "--direction", "AtoB", "--checkpoints_dir", folder),
+            *("--batch_size", str(options.batch_size), "--num_threads", str(workers), "--gpu_ids", gpu),
+            *("--load_size", str(size * 286 // 256), "--crop_size", str(size)),
+        ]
+        from data import create_dataset
+        from models import create_model
+        from options.train_options import TrainOptions
+
+        settings = TrainOptions().parse()
+        data, model = create_dataset(settings), create_model(settings)
+        model.setup(settings)
+        seen, began, steps = 0, 0.0, 0
+        while steps < 12 or (time.perf_counter() - began < 6 and steps < 400):
+            for batch in data:
+                model.set_input(batch)
+                model.optimize_parameters()
+                steps += 1
+                if steps == 10:  # the first ones choose kernels
+                    wait(model.device)
+                    seen, began = 0, time.perf_counter()
+                seen += len(batch["A"])
+        wait(model.device)
+    print((seen - options.batch_size) / (time.perf_counter() - began))
+
+
+# --- the command ----------------------------------------------------------------------------------------------
+
+ROWS = {row.__name__: row for row in (card, generator, drag, edits, batch, photo, training)}
+
+
+def reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def measure(options: Options, names: list[str], device: torch.device, output: Path) -> None:
+    for name in names:
+        began = time.perf_counter()
+        try:
+            ROWS[name](options, device, output)
+        except Exception as error:  # whatever a card, a driver or a missing package comes up with
+            say(name, "failed", f"{type(error).__name__}: {reason(error)}")
+        if device.type == "cuda":
+            torch.cuda.empty_cache()  # other processes use the card, too
+        print(f"[{name}: {time.perf_counter() - began:.0f} s]", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    options = parse(Options, __doc__)
+    if options.worker:
+        junyanz(options)
+        return
+    device = choose_device(options.device)
+    names = [name.strip() for name in options.rows.split(",")]
+    if unknown := [name for name in names if name not in ROWS]:
+        raise UserError(f"--rows {unknown[0]}: known are {', '.join(ROWS)}")
+    if options.faces < 2:
+        raise UserError(f"--faces {options.faces}: at least 2; the first one warms up")
+    if options.output:
+        output = Path(options.output).resolve()
+        output.mkdir(parents=True, exist_ok=True)
+        measure(options, names, device, output)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(options, names, device, Path(folder))
+
+
+if __name__ == "__main__":
+    run(main)
