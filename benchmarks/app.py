@@ -22,12 +22,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from draggan.app.pulls import PointPull
 
 from common.commandline import UserError, option, parse, run
 from draggan.app.handlers import Handlers
 from draggan.app.marks import Marks
-from draggan.app.pulls import PointPull
-from draggan.app.studio import Studio
+from draggan.app.sessions import Sessions
 from draggan.drag import Settings
 from draggan.gragan_modify import launch
 
@@ -120,10 +120,10 @@ def a_step(step_of: Callable[[], int]) -> np.ndarray:
     return (clocks() - began) / (now - first)
 
 
-def alone(studio: Studio) -> np.ndarray:
+def alone(sessions: Sessions) -> np.ndarray:
     """`a_step` of a drag that nobody watches."""
-    generator = studio.generator(studio.model)
-    styles, _ = studio.start_of(studio.model, 5, 0.7)
+    generator = sessions.models.generator(sessions.models.default)
+    styles = sessions.models.face(sessions.models.default, 5).styles
     pull = PointPull(generator, styles, Marks([list(HANDLE)], [list(TARGET)]), Settings(max_steps=STEPS))
     steps = [0]
 
@@ -139,27 +139,27 @@ def alone(studio: Studio) -> np.ndarray:
 
 
 def mark(session) -> None:
-    session.clear_points()
+    session.mark("clear_points")
     session.set("max_steps", STEPS)
     session.click(*HANDLE)
     session.click(*TARGET)
 
 
-def watched(studio: Studio) -> np.ndarray:
+def watched(sessions: Sessions) -> np.ndarray:
     """The same in a session whose view is taken as the page takes it."""
-    session = studio.session("watched")
+    session = sessions.get("watched")
     session.generate(5)
     mark(session)
     session.start()
     watcher = threading.Thread(target=lambda: list(session.watch()))
     watcher.start()
-    seconds = a_step(lambda: session.step)
+    seconds = a_step(lambda: session.screen.step)
     watcher.join()
-    studio.drop("watched")
+    sessions.drop("watched")
     return seconds
 
 
-def on_the_page(studio: Studio, browser, url: str) -> tuple[np.ndarray, int]:
+def on_the_page(sessions: Sessions, browser, url: str) -> tuple[np.ndarray, int]:
     """The same, streamed to a page in Chromium on the same cores; also how many frames came."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
@@ -167,28 +167,28 @@ def on_the_page(studio: Studio, browser, url: str) -> tuple[np.ndarray, int]:
     page.goto(url)
     page.wait_for_function(LOADED)
     page.wait_for_timeout(1000)  # until it has nothing left to lay out
-    (session,) = studio._sessions.values()
+    (session,) = sessions._sessions.values()
     mark(session)
     page.click("#start")
-    seconds = a_step(lambda: session.step)
-    frames = len(session._dragging.frames)
+    seconds = a_step(lambda: session.screen.step)
+    frames = len(session._run._frames)
     page.wait_for_function(NOTED, arg="Ended|Done")
     context.close()
-    while studio.live:
+    while sessions.live:
         time.sleep(0.05)
     return seconds, frames
 
 
 def previews(browser, port: int, rounds: int) -> None:
-    studio = Studio()
-    studio.start_of(studio.model, 5, 0.7)
-    page = launch(Handlers(studio, 5), server_name="127.0.0.1", server_port=port)
-    alone(studio)  # warm
+    sessions = Sessions()
+    sessions.models.face(sessions.models.default, 5)
+    page = launch(Handlers(sessions, 5), server_name="127.0.0.1", server_port=port)
+    alone(sessions)  # warm
     without, session, browsed, frames = [], [], [], 0
     for _ in range(rounds):  # in turns, so that other work on the machine meets all alike
-        without.append(alone(studio))
-        session.append(watched(studio))
-        seconds, frames = on_the_page(studio, browser, page.local_url)
+        without.append(alone(sessions))
+        session.append(watched(sessions))
+        seconds, frames = on_the_page(sessions, browser, page.local_url)
         browsed.append(seconds)
     print(f"a step of a drag of {STEPS} steps, medians of {rounds}, taken in turns:")
     for name, times in (
@@ -202,12 +202,12 @@ def previews(browser, port: int, rounds: int) -> None:
     print("    (wanted: at most +15 %)")
     print(f"    {frames} frames in the last one")
     page.close(verbose=False)
-    studio.close()
+    sessions.close()
 
 
 def memory(sessions: int) -> None:
     """Resident memory that opened, used and dropped sessions leave."""
-    studio = Studio()
+    sessions = Sessions()
 
     def resident() -> float:
         gc.collect()
@@ -217,12 +217,12 @@ def memory(sessions: int) -> None:
     for i in range(sessions + 5):
         if i == 5:
             before = resident()
-        session = studio.session(f"visitor {i}")
+        session = sessions.get(f"visitor {i}")
         session.generate(5)
         session.choose_edit("smile")
-        studio.drop(f"visitor {i}")
+        sessions.drop(f"visitor {i}")
     print(f"{sessions} sessions opened and dropped: {resident() - before:+.1f} MiB (wanted: below +100 MiB)")
-    studio.close()
+    sessions.close()
 
 
 def main() -> None:

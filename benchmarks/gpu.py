@@ -147,27 +147,29 @@ def drag(options: Options, device: torch.device, output: Path) -> None:
 
 def edits(options: Options, device: torch.device, output: Path) -> None:
     """Seconds from the click to the edited face with its landmarks, on faces that are shown already."""
-    from draggan.editor import EditRun, FaceEditor
+    from draggan.editor import EditTask
+    from draggan.face import Subject
     from draggan.generators import load_directions, load_generator
     from draggan.landmarks import landmark_detector
 
     model = load_generator(device=device)
-    editor = FaceEditor(model, landmark_detector("auto", device), load_directions(model))
+    detector, directions = landmark_detector("auto", device), load_directions(model)
     seconds = {name: [] for name in EDITS}
     done = dict.fromkeys(EDITS, 0)
     dragged = dict.fromkeys(EDITS, 0)
     for seed in range(-2, options.faces):  # two faces to warm up
-        face = editor.look(model.seed_styles(seed % 1000))
+        face = Subject(model, detector, directions, seed % 1000).face()
+        face.points  # noqa: B018  it is shown already
         for name in EDITS:
-            edit_run = EditRun(editor, face, name)
+            task = EditTask(face, name)
             wait(device)
             began = time.perf_counter()
-            for _ in edit_run:
+            for _ in task:
                 pass
             if seed >= 0:
                 seconds[name].append(time.perf_counter() - began)
-                done[name] += edit_run.result.ok
-                dragged[name] += edit_run.drag is not None
+                done[name] += task.result.ok
+                dragged[name] += task.result.steps > 0
     for name in EDITS:
         slowest = max(seconds[name])
         note = f"median of {options.faces} faces, slowest {slowest:.2f} s, {done[name]} reached"
@@ -180,8 +182,8 @@ def edits(options: Options, device: torch.device, output: Path) -> None:
     say("one-click edit", f"{statistics.median(together):.3f} s", f"median of all {len(together)}")
     styles = model.seed_styles(0)
     picture = model.picture(styles)
-    find = timed(device, lambda: editor.find(picture))
-    say("... of it landmarks, each look", f"{find:.1f} ms", f"{editor.detector.name}, on the processor")
+    find = timed(device, lambda: detector.detect(picture))
+    say("... of it landmarks, each look", f"{find:.1f} ms", f"{detector.name}, on the processor")
     say("... of it the picture, each look", f"{timed(device, lambda: model.picture(styles)):.1f} ms")
 
 

@@ -37,15 +37,15 @@ import torch
 from PIL import Image
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
-from draggan.editor import EditRun
+from draggan.editor import EditTask
 from draggan.edits import reached
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
 from draggan.identity import Identity, identity_distance
-from draggan.inversion import PRESETS
+from draggan.inversion import PRESETS, Inversion
 from draggan.landmarks import landmark_detector
 from draggan.perceptual import Perceptual
 from draggan.photo_batch import list_photos
-from draggan.photo_editor import PhotoEditor, PhotoFace
+from draggan.photo_editor import CutOut, PhotoSubject
 from draggan.photos import PhotoError, find_faces, open_photo
 
 EDITS = ("smile", "slim", "close-eyes")
@@ -109,8 +109,8 @@ def measure(
 ) -> Iterator[dict]:
     """Invert one photo and edit it in each way, {start: directions or None}; writes pictures, yields lines."""
     photo = open_photo(path)
-    face = PhotoFace(photo, find_faces(photo, detector)[0], generator.resolution)
-    inversion = face.invert(generator, preset, perceptual)
+    cut_out = CutOut(photo, find_faces(photo, detector)[0], generator.resolution)
+    inversion = Inversion(generator, cut_out.aligned, cut_out.points, preset, perceptual)
     first, began, spent = None, time.perf_counter(), time.process_time()
     for progress in inversion:
         if first is None and progress.picture is not None:
@@ -121,7 +121,7 @@ def measure(
 
     found = inversion.result
     drawn = found.generator.picture(found.styles)
-    own = identity.describe(photo.pixels, face.face.points)
+    own = identity.describe(photo.pixels, cut_out.face.points)
     record = {
         "photo": path.name,
         "preset": preset,
@@ -129,46 +129,47 @@ def measure(
         "seconds": seconds,
         "cpu_seconds": spent / torch.get_num_threads(),
         "first_preview": first,
-        "identity": identity_distance(own, identity.describe(drawn, face.points)),
-        "error": face.error(drawn),
+        "identity": identity_distance(own, identity.describe(drawn, cut_out.points)),
+        "error": cut_out.error(drawn),
     }
     for way, directions in ways.items():
-        editor = PhotoEditor(face, found, detector, directions)
+        subject = PhotoSubject(cut_out, found, detector, directions)
         name = f"{path.stem}_{preset}" if way == STARTS[0] else f"{path.stem}_{preset}_{way}"
-        edits, pictures = edit(editor, own, identity, photo, output / name)
+        edits, pictures = edit(subject, own, identity, photo, output / name)
         strip = [
-            cv2.resize(each, STRIP, interpolation=cv2.INTER_AREA) for each in (face.aligned, drawn, *pictures)
+            cv2.resize(each, STRIP, interpolation=cv2.INTER_AREA)
+            for each in (cut_out.aligned, drawn, *pictures)
         ]
         image = Image.fromarray(np.hstack(strip))
         write_atomically(output / f"strip_{name}.png", lambda part, image=image: image.save(part, "PNG"))
         yield record | {"start": way} | edits
 
 
-def edit(editor: PhotoEditor, own, identity: Identity, photo, stem: Path) -> tuple[dict, list[np.ndarray]]:
+def edit(subject: PhotoSubject, own, identity: Identity, photo, stem: Path) -> tuple[dict, list[np.ndarray]]:
     """Every edit of an inverted photo: {edit: what was measured}, and the aligned pictures.
 
     Writes the whole photos as STEM_EDIT.png. own: the photo's descriptor.
     """
-    start = editor.look(editor.styles)
+    start = subject.face()
     records, pictures = {}, []
     for name in EDITS:
-        edit_run = EditRun(editor, start, name)
+        task = EditTask(start, name)
         began, spent = time.perf_counter(), time.process_time()
-        for _ in edit_run:
+        for _ in task:
             pass
-        after = edit_run.result.face
+        after = task.result.face
         records[name] = {
             "identity": identity_distance(own, identity.describe(after.picture, after.points)),
             "reached": bool(reached(name, start.measures, after.measures)),
-            "ok": edit_run.result.ok,
-            "reason": edit_run.result.reason,
-            "steps": edit_run.result.steps,
+            "ok": task.result.ok,
+            "reason": task.result.reason,
+            "steps": task.result.steps,
             "seconds": time.perf_counter() - began,
             "cpu_seconds": (time.process_time() - spent) / torch.get_num_threads(),
             "before": start.measures,
             "after": after.measures,
         }
-        whole = editor.paste(after.styles, after.generator)
+        whole = subject.paste(after)
         photo.write(stem.with_name(f"{stem.name}_{name}.png"), whole)
         pictures.append(after.picture)
     return records, pictures

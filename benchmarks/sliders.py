@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, parse_seeds, run
-from draggan.editor import FaceEditor, NoFaceError
+from draggan.face import Subject
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
 from draggan.instant import Sliders
 from draggan.landmarks import landmark_detector
@@ -47,8 +47,8 @@ def main() -> None:
     try:
         generator = load_generator(options.model, device)
         directions = load_directions(generator)
-        editor = FaceEditor(generator, landmark_detector("auto", device), directions)
-    except (ModelError, NoFaceError) as error:
+        detector = landmark_detector("auto", device)
+    except ModelError as error:
         raise UserError(str(error)) from None
     if directions is None:
         raise UserError(
@@ -63,17 +63,18 @@ def main() -> None:
     rows: dict[str, list[list[tuple[float, float]]]] = {}
     jumps: dict[str, list[tuple[float, float]]] = {}
     for seed in parse_seeds(options.seeds):
-        face = editor.look(generator.seed_styles(seed))
-        sliders = Sliders(editor, face)
+        sliders = Sliders(Subject(generator, detector, directions, seed).face())
+        draw = lambda strengths, sliders=sliders: sliders.face(strengths).picture  # noqa: E731
+        preview = lambda strengths, sliders=sliders: sliders.face(strengths).preview(options.preview)  # noqa: E731
         for name in sliders.available:
             times = [
                 timed(sliders.scale, name),
-                timed(sliders.picture, {name: 0.5}),
-                timed(sliders.picture, {name: 0.5}, options.preview),
+                timed(draw, {name: 0.5}),
+                timed(preview, {name: 0.5}),
             ]
             rows.setdefault(name, []).append(times)
             strengths = np.linspace(0, 1, options.frames)
-            frames = [sliders.picture({name: s}, options.preview) for s in strengths]
+            frames = [preview({name: s}) for s in strengths]
             changes = [np.abs(b.astype(int) - a).mean() / 255 for a, b in pairwise(frames)]
             jumps.setdefault(name, []).append(
                 (max(changes) / statistics.median(changes), statistics.median(changes))

@@ -4,7 +4,7 @@ queue = Queue(waiting=8)
 worker = Worker(queue)            # one for each session
 worker.begin(job, done)           # QueueFullError where too many wait; returns at once
 worker.running, worker.place      # 0 at work, 1 next, ...
-worker.stop()                     # the job looks at worker.stopping, and comes to its end
+worker.stop()                     # the job asks worker.stopping(), and comes to its end
 """
 
 import threading
@@ -101,7 +101,6 @@ class Worker:
         """How many jobs of all owners may wait."""
         return self._queue.waiting
 
-    @property
     def stopping(self) -> bool:
         """The job at work shall come to its end."""
         return self._stop.is_set()

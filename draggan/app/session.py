@@ -115,7 +115,7 @@ class Session:
         self._require_idle()
         task = self.photo.task(self.models, self.model, preset)
         self.mark("clear_points")
-        job = lambda: bring_in(task, self.stage, self._stopping)  # noqa: E731
+        job = lambda: bring_in(task, self.stage, self._worker.stopping)  # noqa: E731
         self._begin(job, Message("photo_search"), Message("photo_not_begun"))
 
     def save_photo(self) -> Path:
@@ -213,7 +213,7 @@ class Session:
                 self.screen.step, self.animation = 0, None
                 self._run = TaskRun(self.task, self.face.picture)
             stopped = Message("stopped", {"step": self.screen.step})
-            job = lambda run=self._run: run.drag(self.stage, self._stopping)  # noqa: E731
+            job = lambda run=self._run: run.drag(self.stage, self._worker.stopping)  # noqa: E731
             self._begin(job, Message("dragging"), stopped)
 
     def move_slider(self, name: str, strength: float | None) -> None:
@@ -261,7 +261,7 @@ class Session:
     def _follow(self) -> None:
         if self.sliders.behind and not self._following:
             task, start = self.sliders.task, self.sliders.start
-            job = lambda: slide(task, start, self.stage, self._stopping)  # noqa: E731
+            job = lambda: slide(task, start, self.stage, self._worker.stopping)  # noqa: E731
             self._begin(job, Message("sliding"), Message("stopped_sliding"))
             self._following = True
 
@@ -290,7 +290,7 @@ class Session:
         if outcome.entry:
             self._show(outcome)
         self._say(outcome.message)
-        self._followed(stopped=failed or self._worker.stopping)
+        self._followed(stopped=failed or self._worker.stopping())
 
     def _show(self, outcome: Outcome) -> None:
         """Show what came of a job."""

@@ -1,3 +1,3 @@
 """Fixtures of the tests of faces."""
 
-from photo_face import face, found, perceptual, photo_path  # noqa: F401
+from photo_face import cut_out, found, perceptual, photo_path  # noqa: F401

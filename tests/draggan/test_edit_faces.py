@@ -12,7 +12,8 @@ from PIL import Image
 from common.commandline import UserError, run
 from draggan import edit_faces, generators
 from draggan.edit_faces import outside_change, parse_edits, parse_seeds, report
-from draggan.editor import EditRun, FaceEditor, NoFaceError
+from draggan.editor import EditTask
+from draggan.face import Subject
 from draggan.generators import load_generator
 from draggan.landmarks import DlibDetector
 
@@ -109,14 +110,8 @@ def test_a_line_that_was_cut_off_is_done_again(smiles, tmp_path):
 
 
 def test_a_failed_face_is_reported_and_stops_nothing(command, tmp_path, monkeypatch):
-    look = FaceEditor.look
-
-    def no_face_in_seed_3(self, styles, generator=None):
-        if np.allclose(styles, self.generator.seed_styles(3)):
-            raise NoFaceError("no face found in the picture (by dlib)")
-        return look(self, styles, generator)
-
-    monkeypatch.setattr(FaceEditor, "look", no_face_in_seed_3)
+    detect = Subject.detect
+    monkeypatch.setattr(Subject, "detect", lambda self, picture: self.seed != 3 and detect(self, picture))
     arguments = ("--edit", "slim,big-eyes", "--seeds", "3,0", "--max-steps", 4, "--output", tmp_path / "o")
     code, out, err = command(*arguments)
     assert code == 1
@@ -179,8 +174,8 @@ def test_a_broken_model_file_is_said(command, tmp_path, monkeypatch):
 
 def test_a_lost_face_never_becomes_the_result():
     generator = load_generator()
-    editor = FaceEditor(generator, DlibDetector())
-    start = editor.look(generator.seed_styles(0))
+    start = Subject(generator, DlibDetector(), seed=0).face()
+    assert len(start.points) == 68
 
     class Blind:
         name = "blind"
@@ -188,24 +183,23 @@ def test_a_lost_face_never_becomes_the_result():
         def detect(self, image):
             return []
 
-    editor.detector = Blind()
-    edit_run = EditRun(editor, start, "smile")
-    assert len(list(edit_run)) >= 1
-    assert edit_run.result.face is start
-    assert not edit_run.result.ok
-    assert "the face was lost" in edit_run.result.reason
+    start.subject.detector = Blind()
+    task = EditTask(start, "smile")
+    assert len(list(task)) >= 1
+    assert task.result.face is start
+    assert task.face is start
+    assert not task.result.ok
+    assert "the face was lost" in task.result.reason
 
 
 def test_an_edit_left_early_keeps_its_state():
     generator = load_generator()
-    editor = FaceEditor(generator, DlibDetector())
-    start = editor.look(generator.seed_styles(1))
-    edit_run = EditRun(editor, start, "slim")
-    for progress in edit_run:
+    task = EditTask(Subject(generator, DlibDetector(), seed=1).face(), "slim")
+    for progress in task:
         if progress.face is not None:
             break
-    assert edit_run.result.face.picture.shape == (1024, 1024, 3)
-    assert edit_run.result.steps <= progress.step.number
+    assert task.result.face.picture.shape == (1024, 1024, 3)
+    assert task.result.steps <= progress.step
 
 
 def test_small_functions():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from draggan.editor import EditRun, FaceEditor
+from draggan.editor import EditTask
 from draggan.edits import EDITS, measures, plan_edit, plan_edits, reached, share
+from draggan.face import Subject
 from draggan.generators import (
     Direction,
     Directions,
@@ -19,8 +20,8 @@ ALL = {"smile": 1.0, "slim": 0.5, "close-eyes": 0.7}
 
 
 @pytest.fixture(scope="module")
-def sliders(editor, faces):
-    return Sliders(editor, faces[0])
+def sliders(faces):
+    return Sliders(faces[0])
 
 
 # --- plans ----------------------------------------------------------------------------------------------------
@@ -49,13 +50,13 @@ def test_a_plan_of_several_edits_is_their_sum_in_any_order(faces):
 # --- sliders --------------------------------------------------------------------------------------------------
 
 
-def test_the_shipped_directions_show_the_edits_without_a_drag(editor, faces):
-    shown = {name: 0 for name in EDITS if name in editor.directions}
+def test_the_shipped_directions_show_the_edits_without_a_drag(directions, faces):
+    shown = {name: 0 for name in EDITS if name in directions}
     assert list(shown) == ["slim", "smile", "close-eyes"]
     for face in faces:
-        sliders = Sliders(editor, face)
+        sliders = Sliders(face)
         for name in shown:
-            edited = sliders.look({name: 1.0})
+            edited = sliders.face({name: 1.0})
             shown[name] += bool(reached(name, face.measures, edited.measures))
             fixed = plan_edit(name, face.points).mask(1024, 1024) == 0
             change = np.abs(edited.picture.astype(int) - face.picture)[fixed]
@@ -64,22 +65,22 @@ def test_the_shipped_directions_show_the_edits_without_a_drag(editor, faces):
     assert shown == dict.fromkeys(shown, len(faces))
 
 
-def test_sliders_combine_in_any_order(editor, faces, sliders):
-    a = sliders.look(ALL)
-    b = Sliders(editor, faces[0]).look(dict(reversed(ALL.items())))
+def test_sliders_combine_in_any_order(faces, sliders):
+    a = sliders.face(ALL)
+    b = Sliders(faces[0]).face(dict(reversed(ALL.items())))
     np.testing.assert_array_equal(a.picture, b.picture)
-    np.testing.assert_array_equal(sliders.picture({}), faces[0].picture)
-    np.testing.assert_array_equal(sliders.picture({"smile": 0.0}), faces[0].picture)
+    np.testing.assert_array_equal(sliders.face({}).picture, faces[0].picture)
+    np.testing.assert_array_equal(sliders.face({"smile": 0.0}).picture, faces[0].picture)
 
 
-def test_three_edits_at_once_show_all_of_them(editor, faces):
+def test_three_edits_at_once_show_all_of_them(faces):
     """On one face the directions do it alone, on the other the drag has to help."""
     all_three = dict.fromkeys(ALL, 1.0)
     for face, by_drag in zip(faces, (True, False), strict=True):
-        edit_run = EditRun(editor, face, all_three)
-        for _ in edit_run:
+        task = EditTask(face, all_three)
+        for _ in task:
             pass
-        found = edit_run.result
+        found = task.result
         assert found.ok
         assert (found.steps > 0) == by_drag
         for name in all_three:
@@ -89,16 +90,16 @@ def test_three_edits_at_once_show_all_of_them(editor, faces):
 @pytest.mark.parametrize("moved", ["smile", "close-eyes"])
 def test_a_moving_slider_makes_no_jump(sliders, moved):
     others = {"slim": 1.0} if moved == "close-eyes" else {}
-    frames = [sliders.picture({moved: s, **others}, size=256).astype(int) for s in np.linspace(0, 1, 17)]
+    frames = [sliders.face({moved: s, **others}).preview(256).astype(int) for s in np.linspace(0, 1, 17)]
     jumps = [np.abs(b - a).mean() for a, b in itertools.pairwise(frames)]
     assert max(jumps) <= 3 * np.median(jumps)
     assert sum(jumps) > 0.2  # it moves
 
 
-def test_an_edit_on_an_edited_face_keeps_the_first(editor, sliders):
-    smiling = sliders.look({"smile": 1.0})
-    np.testing.assert_array_equal(Sliders(editor, smiling).picture({}), smiling.picture)
-    blind = Sliders(editor, smiling).look({"close-eyes": 1.0})
+def test_an_edit_on_an_edited_face_keeps_the_first(sliders):
+    smiling = sliders.face({"smile": 1.0})
+    np.testing.assert_array_equal(Sliders(smiling).face({}).picture, smiling.picture)
+    blind = Sliders(smiling).face({"close-eyes": 1.0})
     mouth = smiling.points[48:68].astype(int)
     (x0, y0), (x1, y1) = mouth.min(axis=0), mouth.max(axis=0)
     assert np.abs(blind.picture[y0:y1, x0:x1].astype(int) - smiling.picture[y0:y1, x0:x1]).mean() < 1.5
@@ -107,62 +108,59 @@ def test_an_edit_on_an_edited_face_keeps_the_first(editor, sliders):
 # --- direction, then drag -------------------------------------------------------------------------------------
 
 
-def test_a_run_begins_with_the_direction_and_drags_from_there(editor, faces):
-    edit_run = EditRun(editor, faces[1], {"smile": 1.0, "slim": 1.0}, goal=0.8)
+def test_a_task_begins_with_the_direction_and_drags_from_there(faces):
+    task = EditTask(faces[1], {"smile": 1.0, "slim": 1.0}, goal=0.8)
     steps = []
-    for progress in edit_run:
-        steps.append(progress.step.number)
-        if progress.step.number == 2:
+    for progress in task:
+        steps.append(progress.step)
+        if progress.step == 2:
             break
     assert steps == [0, 1, 2]
-    assert edit_run.share(edit_run.result.face.points) > 0.3
-    assert isinstance(edit_run.result.face.generator, RegionGenerator)
-    alone = EditRun(editor, faces[1], "smile", instant=True)
-    assert [progress.step.number for progress in alone] == [0]
+    assert task.share_of(task.result.face.points) > 0.3
+    assert isinstance(task.result.face.generator, RegionGenerator)
+    alone = EditTask(faces[1], "smile", instant=True)
+    assert [progress.step for progress in alone] == [0]
     assert alone.result.ok
     assert alone.result.steps == 0
 
 
 @pytest.mark.parametrize("name", ["smile", "close-eyes"])
-def test_a_drag_goes_on_from_the_direction_only_where_that_is_good_for_the_edit(editor, faces, name):
-    edit_run = EditRun(editor, faces[0], name, goal=0.95)
-    steps = iter(edit_run)
+def test_a_drag_goes_on_from_the_direction_only_where_that_is_good_for_the_edit(faces, name):
+    task = EditTask(faces[0], name, goal=0.95)
+    steps = iter(task)
     instant, first = next(steps), next(steps)
-    assert (instant.step.number, first.step.number) == (0, 1)
+    assert (instant.step, first.step) == (0, 1)
     assert instant.share < 0.95
-    assert isinstance(edit_run.generator, RegionGenerator) == EDITS[name].drag_on
+    assert isinstance(task.face.generator, RegionGenerator) == EDITS[name].drag_on
     handles = faces[0].points if name == "close-eyes" else instant.face.points
-    away = np.linalg.norm(first.step.points - handles[list(edit_run.plan.indices)], axis=1)
+    away = np.linalg.norm(first.handles - handles[list(task.plan.indices)], axis=1)
     assert np.median(away) < 6  # one step from there
 
 
-def test_what_is_nearly_there_is_done_where_its_measures_show_it(editor, faces, monkeypatch):
+def test_what_is_nearly_there_is_done_where_its_measures_show_it(faces, monkeypatch):
     start = faces[0].points
-    edit_run = EditRun(editor, faces[0], "slim")
+    task = EditTask(faces[0], "slim")
     narrow = np.array(start, float)  # the jaw on the way to the plan's targets
-    narrow[list(edit_run.plan.indices)] += 0.42 * (edit_run.plan.targets - edit_run.plan.handles)
+    narrow[list(task.plan.indices)] += 0.42 * (task.plan.targets - task.plan.handles)
     goal = EDITS["slim"].goal
-    assert goal - 0.12 < edit_run.share(narrow) < goal
+    assert goal - 0.12 < task.share_of(narrow) < goal
     assert reached("slim", measures(start), measures(narrow))
-    assert edit_run._done(narrow)
-    assert not EditRun(editor, faces[0], "slim", strength=1.5)._done(
-        narrow
-    )  # which wants more than the measures
-    assert not EditRun(editor, faces[0], "slim", goal=goal)._done(narrow)
+    assert task._done(narrow)
+    assert not EditTask(faces[0], "slim", strength=1.5)._done(narrow)  # which wants more than the measures
+    assert not EditTask(faces[0], "slim", goal=goal)._done(narrow)
     monkeypatch.setattr("draggan.editor.reached", lambda *_: False)
-    assert not edit_run._done(narrow)
+    assert not task._done(narrow)
 
 
 @pytest.mark.parametrize("kind", ["none", "for another edit", "without effect"])
-def test_without_a_direction_that_helps_the_drag_does_it_all(editor, faces, kind):
-    generator = editor.generator
+def test_without_a_direction_that_helps_the_drag_does_it_all(generator, detector, directions, kind):
     still = Direction(torch.zeros(13, 512))
-    directions = {
+    learned = {
         "none": None,
-        "for another edit": Directions({"slim": editor.directions.edits["slim"]}, generator.mean_w),
+        "for another edit": Directions({"slim": directions.edits["slim"]}, generator.mean_w),
         "without effect": Directions({"smile": still}, generator.mean_w),
     }[kind]
-    edit_run = EditRun(FaceEditor(generator, editor.detector, directions), faces[0], "smile")
-    first = next(iter(edit_run))
-    assert first.step.number == 1
-    assert edit_run.generator is generator
+    task = EditTask(Subject(generator, detector, learned, 0).face(), "smile")
+    first = next(iter(task))
+    assert first.step == 1
+    assert task.face.generator is generator

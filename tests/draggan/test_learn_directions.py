@@ -40,9 +40,9 @@ def test_the_look_to_learn_from_is_the_farthest_good_one():
     assert learn_directions.chosen_look({k: v[:0] for k, v in drag.items()}, "slim") is None
 
 
-def test_learning_goes_on_and_makes_a_file_that_works(editor, command, tmp_path, monkeypatch):
+def test_learning_goes_on_and_makes_a_file_that_works(generator, directions, command, tmp_path, monkeypatch):
     monkeypatch.setattr(learn_directions, "TRIED_ON", 2)
-    known, mean_w = editor.directions.edits["smile"].mean, editor.generator.mean_w
+    known, mean_w = directions.edits["smile"].mean, generator.mean_w
     options = ["--edits", "smile", "--seeds", "1000-1004", "--work", tmp_path, "--output", tmp_path / "d"]
     options += ["--max-steps", 9, "--landmarks", "dlib"]
     random = np.random.RandomState(0)
@@ -55,7 +55,7 @@ def test_learning_goes_on_and_makes_a_file_that_works(editor, command, tmp_path,
             "identity": np.array([0.1, 0.2]),
             "outside": np.zeros(2),
             "reached": np.array([0.0, 1.0]),
-            "w": editor.generator.seed_styles(seed)[0, 0].numpy(),
+            "w": generator.seed_styles(seed)[0, 0].numpy(),
             "made": np.array(made),
         }
         path = tmp_path / "mobile-ffhq" / f"smile_{seed}.npz"
@@ -70,7 +70,7 @@ def test_learning_goes_on_and_makes_a_file_that_works(editor, command, tmp_path,
     with np.load(tmp_path / "mobile-ffhq" / "smile_1000.npz") as file:
         assert len(file["changes"]) >= 1
         assert file["changes"].shape[1:] == (13, 512)
-    learned = read_directions(tmp_path / "d", editor.generator)
+    learned = read_directions(tmp_path / "d", generator)
     found = learned.edits["smile"].mean
     assert torch.cosine_similarity(found.flatten(), known.flatten(), dim=0) > 0.9
     assert learned.made["drags"] == {"smile": 4}  # nine steps are too few for the one dragged here
@@ -93,9 +93,9 @@ def test_learning_says_mistakes_in_one_line(command, tmp_path, arguments, says):
     assert says in err
 
 
-def test_too_few_good_drags_are_said(editor, tmp_path, monkeypatch):
+def test_too_few_good_drags_are_said(generator, detector, tmp_path, monkeypatch):
     options = learn_directions.Options(landmarks="dlib")
     nothing = {k: np.zeros(0) for k in ("reached", "identity", "shares")}
     monkeypatch.setattr(learn_directions, "read_drag", lambda *_: nothing)
     with pytest.raises(UserError, match="only 0 of 1 drags succeeded"):
-        learn_directions.learn(editor, [1000], ["smile"], options, Path(tmp_path))
+        learn_directions.learn((generator, detector), [1000], ["smile"], options, Path(tmp_path))

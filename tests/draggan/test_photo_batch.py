@@ -11,7 +11,6 @@ from PIL import Image
 from common.commandline import run
 from draggan import edit_faces, inversion
 from draggan.inversion import Inversion, Preset
-from draggan.photo_editor import PhotoFace
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_a_folder_of_photos(command, photo_path, tmp_path, monkeypatch):
     code, out, err = command(*arguments)
     assert code == 1
     assert "already" in err
-    monkeypatch.setattr(PhotoFace, "invert", None)
+    monkeypatch.setattr("draggan.photo_batch.PhotoTask", None)
     code, out, err = command(
         *arguments[:2], "--edit", "slim", *arguments[4:6], "--output", tmp_path / "slim", *arguments[8:]
     )

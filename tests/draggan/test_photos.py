@@ -16,7 +16,7 @@ from draggan.alignment import (
     face_region,
     paste,
 )
-from draggan.photo_editor import PhotoFace
+from draggan.photo_editor import CutOut
 from draggan.photos import PhotoError, find_faces, open_photo
 
 
@@ -239,7 +239,7 @@ def test_all_faces_are_found_largest_first(tmp_path, portrait, detector):
     assert np.linalg.norm(large.points - expected, axis=1).mean() < 12
     # Aligned, both are the same picture, as the drawing is aligned already.
     for face in (large, small):
-        aligned = PhotoFace(photo, face, 256).aligned
+        aligned = CutOut(photo, face, 256).aligned
         assert np.abs(aligned.astype(int) - cv2.resize(portrait, (256, 256))).mean() < 30
 
 
@@ -264,7 +264,7 @@ def test_no_face_and_too_small_a_face(tmp_path, portrait, detector, monkeypatch)
 
 def test_a_face_at_the_border(tmp_path, portrait, detector):
     cropped = with_faces(tmp_path, 500, 500, (portrait[300:, 200:824], 500, 0, 0))
-    face = PhotoFace(cropped, find_faces(cropped, detector)[0], 512)
+    face = CutOut(cropped, find_faces(cropped, detector)[0], 512)
     assert face.alignment.corners.min() < -20  # the square leaves the photo
     assert face.aligned.shape == (512, 512, 3)
     change = np.full((512, 512, 3), 9, np.float32)
@@ -275,7 +275,7 @@ def test_a_face_at_the_border(tmp_path, portrait, detector):
 def test_thirty_megapixels(tmp_path, portrait, detector):
     photo = with_faces(tmp_path, 5000, 6000, (portrait, 1024, 2000, 1500))
     (found,) = find_faces(photo, detector)
-    face = PhotoFace(photo, found, 1024)
+    face = CutOut(photo, found, 1024)
     assert face.alignment.scale == pytest.approx(1, abs=0.15)
     pasted = paste(
         photo.pixels, np.ones((1024, 1024, 3), np.float32), face_region(face.points, 1024), face.alignment

@@ -50,11 +50,11 @@ class SlowServer(http.server.BaseHTTPRequestHandler):
 @dataclass
 class RunningApp:
     url: str
-    studio: object  # of draggan.app.studio
+    sessions: object  # of draggan.app.sessions
 
     def only_session(self):
         """The session of the one visitor who is there."""
-        return next(reversed(self.studio._sessions.values()))
+        return next(reversed(self.sessions._sessions.values()))
 
 
 def wait_until(true, seconds: float = SLOW / 1000, every: float = 0.05) -> None:
@@ -70,7 +70,7 @@ def app(tmp_path_factory):
     from draggan import generators, gragan_modify
     from draggan.app.fetches import Fetches
     from draggan.app.handlers import Handlers
-    from draggan.app.studio import Studio
+    from draggan.app.sessions import Sessions
 
     folder = tmp_path_factory.mktemp("checkpoints")
     for path in generators.CHECKPOINTS.iterdir():
@@ -93,13 +93,13 @@ def app(tmp_path_factory):
         )  # the app sets its own; put back after
         patch.setattr(generators, "CHECKPOINTS", folder)
         patch.setattr(download_models, "MODELS", [download_models.Model(FETCHED, "", "", (file,))])
-        studio = Studio()
-        studio.start_of(studio.model, 5, generators.DEFAULT_PSI)
-        handlers = Handlers(studio, 5, Fetches((sys.executable, "-c", fetch)))
+        sessions = Sessions()
+        sessions.models.face(sessions.models.default, 5)
+        handlers = Handlers(sessions, 5, Fetches((sys.executable, "-c", fetch)))
         page = gragan_modify.launch(handlers, server_name="127.0.0.1", server_port=7000 + os.getpid() % 800)
-        yield RunningApp(page.local_url.rstrip("/"), studio)
+        yield RunningApp(page.local_url.rstrip("/"), sessions)
         page.close(verbose=False)
-        studio.close()
+        sessions.close()
         server.shutdown()
 
 
@@ -125,7 +125,7 @@ def visit(app, browser):
     yield open_page
     for context in contexts:
         context.close()
-    wait_until(lambda: app.studio.live == 0)
+    wait_until(lambda: app.sessions.live == 0)
     assert not wrong
 
 

@@ -4,21 +4,21 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def studio():
-    from draggan.app.studio import Studio
+def sessions():
+    from draggan.app.sessions import Sessions
 
-    studio = Studio()
-    yield studio
-    studio.close()
-    assert not studio.folder.exists()
+    sessions = Sessions()
+    yield sessions
+    sessions.close()
+    assert not sessions.folder.exists()
 
 
 @pytest.fixture
-def session(studio, request):
-    session = studio.session(request.node.name)
+def session(sessions, request):
+    session = sessions.get(request.node.name)
     session.generate(5)
     yield session
-    studio.drop(request.node.name)
+    sessions.drop(request.node.name)
 
 
 def finish(session, stop_at: int | None = None) -> list:

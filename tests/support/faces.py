@@ -23,16 +23,17 @@ def detector():
 
 
 @pytest.fixture(scope="session")
-def editor(generator, detector):
-    from draggan.editor import FaceEditor
+def directions(generator):
     from draggan.generators import load_directions
 
-    return FaceEditor(generator, detector, load_directions(generator))
+    return load_directions(generator)
 
 
 @pytest.fixture(scope="session")
-def faces(editor):
-    return [editor.look(editor.generator.seed_styles(seed)) for seed in (0, 5)]
+def faces(generator, detector, directions):
+    from draggan.face import Subject
+
+    return [Subject(generator, detector, directions, seed).face() for seed in (0, 5)]
 
 
 @pytest.fixture

@@ -28,18 +28,19 @@ def photo_path(generator, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def face(photo_path, detector):
-    from draggan.photo_editor import PhotoFace
+def cut_out(photo_path, detector):
+    from draggan.photo_editor import CutOut
     from draggan.photos import find_faces, open_photo
 
     photo = open_photo(photo_path)
-    return PhotoFace(photo, find_faces(photo, detector)[0], 1024)
+    return CutOut(photo, find_faces(photo, detector)[0], 1024)
 
 
 @pytest.fixture(scope="session")
-def found(face, generator, perceptual):
-    """A short inversion: (inversion, its progress)."""
+def found(cut_out, generator, detector, perceptual):
+    """A short inversion: (the task, its progress)."""
     from draggan.inversion import Preset
+    from draggan.photo_editor import PhotoTask
 
-    search = face.invert(generator, Preset(8, 4), perceptual)
-    return search, list(search)
+    task = PhotoTask(cut_out, generator, detector, None, Preset(8, 4), perceptual)
+    return task, list(task)

@@ -24,8 +24,8 @@ def client(app):
     from gradio_client import Client
 
     yield lambda: Client(app.url, verbose=False)
-    for key in list(app.studio._sessions):
-        app.studio.drop(key)
+    for key in list(app.sessions._sessions):
+        app.sessions.drop(key)
 
 
 def test_the_example_of_the_docs(app, client, capsys):
@@ -48,7 +48,7 @@ def test_two_clients_get_their_own_results_and_the_third_waits(app, client):
     jobs = []
     for one in clients:
         jobs.append(one.submit("open-mouth", 1.0, api_name="/edit"))
-        wait_until(lambda: sum(session.running for session in app.studio._sessions.values()) == len(jobs))
+        wait_until(lambda: sum(session.running for session in app.sessions._sessions.values()) == len(jobs))
     places = set()
     while not jobs[2].done():
         if data := jobs[2].status().progress_data:
@@ -64,10 +64,10 @@ def test_two_clients_get_their_own_results_and_the_third_waits(app, client):
 def test_a_client_that_leaves_frees_its_session(app, client):
     one = client()
     one.predict(5, 0.7, api_name="/generate")
-    (session,) = app.studio._sessions.values()
+    (session,) = app.sessions._sessions.values()
     one.close()
-    wait_until(lambda: app.studio.live == 0)
-    wait_until(lambda: not session.folder.exists())
+    wait_until(lambda: app.sessions.live == 0)
+    wait_until(lambda: not session.files.path.exists())
 
 
 def test_endpoints_are_named_and_typed(app, client):

@@ -7,7 +7,7 @@ import pytest
 import download_models
 from draggan import generators
 from draggan.app.fetches import Fetches, _here
-from draggan.app.texts import Mistake, say_error
+from draggan.app.texts import TranslatedError, error_message
 
 
 def test_fetching_counts_its_own_file_and_says_why_it_failed(tmp_path, monkeypatch):
@@ -18,7 +18,7 @@ def test_fetching_counts_its_own_file_and_says_why_it_failed(tmp_path, monkeypat
     (tmp_path / "horses.pkl.part").write_bytes(b"x" * 5000)
     assert _here(model) == 300
     failing = "import sys; print('error: no way there', file=sys.stderr); sys.exit(2)"
-    with pytest.raises(Mistake) as raised:
+    with pytest.raises(TranslatedError) as raised:
         list(Fetches((sys.executable, "-c", failing)).fetch("lions"))
-    assert say_error(raised.value) == "That did not work: no way there"
+    assert error_message(raised.value).text() == "That did not work: no way there"
     assert list(Fetches().fetch("unknown")) == []

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from draggan.app.history import History, Shot, Subject
-from draggan.app.texts import Mistake
+from draggan.app.history import Entry, History
+from draggan.app.texts import TranslatedError
 
 
-def shot(folder: Path, number: int) -> Shot:
+def entry(folder: Path, number: int) -> Entry:
     paths = [folder / f"{number}.{kind}" for kind in ("png", "jpg")]
     for path in paths:
         path.touch()
-    return Shot(Subject("m", number, 0.7), "seed", *paths, look=None)
+    return Entry(None, "seed", *paths)
 
 
 def test_undo_and_redo_meet_no_deleted_file(tmp_path):
     history = History(most=5)
     for number in range(12):
-        history.add(shot(tmp_path, number))
+        history.add(entry(tmp_path, number))
         if number == 3:
             history.compare(history.now)
         if number % 4 == 3:
@@ -28,9 +28,9 @@ def test_undo_and_redo_meet_no_deleted_file(tmp_path):
     for _ in range(4):
         history.walk(-1)
         assert history.now.path.exists()
-    with pytest.raises(Mistake, match="nothing_to_undo"):
+    with pytest.raises(TranslatedError, match="Nothing to undo"):
         history.walk(-1)
-    with pytest.raises(Mistake, match="no_such_result"):
+    with pytest.raises(TranslatedError, match="no longer there"):
         history.go_to(5)
     kept = {one.path for one in history._all()} | {one.thumbnail for one in history._all()}
     assert set(tmp_path.iterdir()) == kept  # and no file is left behind
@@ -38,9 +38,9 @@ def test_undo_and_redo_meet_no_deleted_file(tmp_path):
 
 def test_a_long_history_in_a_session(session):
     for _ in range(45):
-        session.show(session.subject, session.styles, session.picture, "seed")
+        session.show(session.face, "seed")
     for _ in range(39):
         session.undo()
-    with pytest.raises(Mistake, match="nothing_to_undo"):
+    with pytest.raises(TranslatedError, match="Nothing to undo"):
         session.undo()
-    assert len(list(session.folder.glob("*.png"))) == 40
+    assert len(list(session.files.path.glob("*.png"))) == 40

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from draggan.app.marks import Marks
-from draggan.app.texts import Mistake
+from draggan.app.texts import TranslatedError
 
 
 def test_marks():
     marks = Marks()
-    with pytest.raises(Mistake, match="nothing_to_move"):
+    with pytest.raises(TranslatedError, match="no point to move"):
         marks.move_last()
     marks.place(10, 20, 64)
-    with pytest.raises(Mistake, match="nothing_marked"):
+    with pytest.raises(TranslatedError, match="Nothing is marked"):
         marks.pairs()
     marks.move_last()
     marks.place(11, 21, 64)
@@ -20,10 +20,10 @@ def test_marks():
     marks.place(5, 5, 64)
     assert [p.tolist() for p in marks.pairs()] == [[[11, 21]], [[30, 40]]]
     for x, y in ((64, 0), (-1, 0), (0, 63.5), (float("nan"), 0)):
-        with pytest.raises(Mistake, match="outside"):
+        with pytest.raises(TranslatedError, match="outside"):
             marks.place(x, y, 64)
     marks.undo()
     marks.undo()
     assert (marks.handles, marks.targets) == ([[11, 21]], [])
-    with pytest.raises(Mistake, match="empty_region"):
+    with pytest.raises(TranslatedError, match="Nothing is painted"):
         marks.set_region(np.zeros((8, 8)))

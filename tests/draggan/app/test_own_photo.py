@@ -9,16 +9,16 @@ from app_photos import BAD, SHORT, bad_photo, pixels_of
 from PIL import Image
 
 from draggan import photos
-from draggan.app.studio import Studio
-from draggan.app.texts import EN, ZH, Mistake, say, say_error
+from draggan.app.sessions import Sessions
+from draggan.app.texts import EN, ZH, Message, TranslatedError, error_message
 from draggan.inversion import Preset
 
 
 @pytest.fixture(scope="module")
-def studio():
-    studio = Studio()
-    yield studio
-    studio.close()
+def sessions():
+    sessions = Sessions()
+    yield sessions
+    sessions.close()
 
 
 def finish(session) -> list:
@@ -26,12 +26,12 @@ def finish(session) -> list:
 
 
 @pytest.fixture(scope="module")
-def found(studio, photo_path):
+def found(sessions, photo_path):
     """A session with the photo's largest face brought in; and all its views on the way."""
-    session = studio.session("photo")
+    session = sessions.get("photo")
     session.generate(5)
-    session.photo.open(photo_path)
-    session.photo.bring_in(SHORT)
+    session.open_photo(photo_path)
+    session.bring_in(SHORT)
     return session, finish(session)
 
 
@@ -39,21 +39,21 @@ def found(studio, photo_path):
 def session(found):
     """The same, from the photo's unedited face."""
     session = found[0]
-    session.go_to(next(i for i, shot in enumerate(session.history.shots) if shot.title == "photo"))
+    session.go_to(next(i for i, entry in enumerate(session.history.entries) if entry.title == "photo"))
     return session
 
 
 def test_a_face_of_a_photo_is_brought_in(found, photo_path):
     session, views = found
     assert len(views[0].photo.faces) == 2
-    steps = [view.progress[1] for view in views if view.progress]
+    steps = [view.progress.values for view in views if view.progress]
     assert steps[-1]["steps"] == SHORT.steps + SHORT.tuning_steps
     assert [step["step"] for step in steps] == sorted(step["step"] for step in steps)
     assert len({view.image for view in views}) >= 3  # the face before, previews, the photo's face
-    assert views[-1].note == ("photo_ready", {})
-    editor = session.subject.editor
+    assert views[-1].message == ("photo_ready", {})
+    subject = session.face.subject
     assert np.array_equal(session.history.now.path.read_bytes()[:4], b"\x89PNG")
-    assert np.array_equal(session.picture, editor.face.aligned)  # not what the generator makes of it
+    assert np.array_equal(session.face.picture, subject.cut_out.aligned)  # not what the generator makes of it
     with Image.open(session.history.now.path) as image:
         assert image.text["Comment"] == "The face of a photo, cut out; not edited"
     whole = views[-1].photo
@@ -64,17 +64,17 @@ def test_a_face_of_a_photo_is_brought_in(found, photo_path):
 def test_an_edit_goes_back_into_the_whole_photo(session, photo_path):
     session.choose_edit("smile", 1.0, at_once=True)
     view = finish(session)[-1]
-    assert view.note[0] in ("done", "done_at_once", "not_done")
-    assert view.note[1]["share"] > 0.2
-    editor = session.subject.editor
-    path = session.photo.write()
+    assert view.message.key in ("done", "done_at_once", "not_done")
+    assert view.message.values["share"] > 0.2
+    subject = session.face.subject
+    path = session.save_photo()
     assert path.name == "the_two_edited.png"
     photo, edited = pixels_of(photo_path), pixels_of(path)
     changed = (photo != edited).any(axis=2)
     rows, columns = np.nonzero(changed)
-    mouth = editor.face.face.points[48:68]
+    mouth = subject.cut_out.face.points[48:68]
     assert changed[tuple(mouth.mean(axis=0).round().astype(int)[::-1])]
-    low, high = editor.face.face.points.min(axis=0), editor.face.face.points.max(axis=0)
+    low, high = subject.cut_out.face.points.min(axis=0), subject.cut_out.face.points.max(axis=0)
     assert (low - 120 < (columns.min(), rows.min())).all()  # the other face and the rest stay bit for bit
     assert (high + 120 > (columns.max(), rows.max())).all()
     with Image.open(path) as image:
@@ -87,102 +87,104 @@ def test_an_edit_goes_back_into_the_whole_photo(session, photo_path):
     shown = pixels_of(view.photo.after).astype(int)
     assert np.abs(shown - edited).mean() < np.abs(shown - photo).mean()
     session.undo()
-    assert np.array_equal(pixels_of(session.photo.write()), photo)
+    assert np.array_equal(pixels_of(session.save_photo()), photo)
     session.redo()
-    assert np.array_equal(pixels_of(session.photo.write()), edited)
+    assert np.array_equal(pixels_of(session.save_photo()), edited)
 
 
 def test_points_by_hand_change_the_photo_where_they_are(session):
-    size = session.generator.resolution
-    x, y = session.landmarks()[27]  # between the eyes; above it the hair, outside the face's own region
+    size = session.face.generator.resolution
+    x, y = session.face.points[27]  # between the eyes; above it the hair, outside the face's own region
     top = (x, max(30.0, y - 0.36 * size))
     session.set("max_steps", 3)
     session.click(*top)
     session.click(top[0], top[1] + 40)
-    before = session.picture.copy()
-    assert session.editor.region[round(top[1]), round(top[0])] == 0
+    before = session.face.picture.copy()
+    assert session.face.subject.region(session.face)[round(top[1]), round(top[0])] == 0
     session.start()
-    assert finish(session)[-1].note[0] in ("done", "points_not_done")
+    assert finish(session)[-1].message.key in ("done", "points_not_done")
     session.set("max_steps", None)
-    assert session.editor.region[round(top[1]), round(top[0])] > 0.5
+    assert session.face.subject.region(session.face)[round(top[1]), round(top[0])] > 0.5
     near = (slice(round(top[1]) - 20, round(top[1]) + 60), slice(round(top[0]) - 30, round(top[0]) + 30))
-    assert np.abs(session.picture[near].astype(int) - before[near]).mean() > 0.2
+    assert np.abs(session.face.picture[near].astype(int) - before[near]).mean() > 0.2
 
 
-def test_stop_keeps_the_best_so_far(studio, photo_path):
-    session = studio.session("stopped early")
+def test_stop_keeps_the_best_so_far(sessions, photo_path):
+    session = sessions.get("stopped early")
     session.generate(5)
-    session.photo.open(photo_path)
-    session.photo.choose(1)
-    session.photo.bring_in(Preset(60, 20))
+    session.open_photo(photo_path)
+    session.choose_face(1)
+    session.bring_in(Preset(60, 20))
     for view in session.watch(every=0.02):
         if view.step >= 2:
             session.stop()
-    assert view.note[0] == "photo_early"
-    assert view.note[1]["steps"] == 80
+    assert view.message.key == "photo_early"
+    assert view.message.values["steps"] == 80
     assert view.step < 60
-    assert session.subject.editor.inverted.weights == {}
-    assert session.subject.editor.face.face is session.photo.faces[1]
-    studio.drop("stopped early")
+    assert session.face.subject.inverted.weights == {}
+    assert session.face.subject.cut_out.face is session.photo.faces[1]
+    sessions.drop("stopped early")
 
 
-def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(studio, photo_path):
-    session = studio.session("memory")
+def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(sessions, photo_path):
+    session = sessions.get("memory")
     session.generate(5)
     for index in (0, 1):
-        session.photo.open(photo_path)
-        session.photo.choose(index)
-        session.photo.bring_in(Preset(1, 1))
+        session.open_photo(photo_path)
+        session.choose_face(index)
+        session.bring_in(Preset(1, 1))
         finish(session)
-        assert session.generator is not studio.generator(studio.model)  # tuned, its own
+        assert session.face.generator is not sessions.models.generator(
+            sessions.models.default
+        )  # tuned, its own
         if index == 0:
-            first = weakref.ref(session.generator), weakref.ref(session.subject.editor)
+            first = weakref.ref(session.face.generator), weakref.ref(session.face.subject)
     gc.collect()
     assert [ref() for ref in first] == [None, None]
-    assert [shot.title for shot in session.history.shots] == ["seed", "photo"]
-    second = weakref.ref(session.generator), weakref.ref(session.subject.editor), weakref.ref(session)
-    studio.drop("memory")
+    assert [entry.title for entry in session.history.entries] == ["seed", "photo"]
+    second = weakref.ref(session.face.generator), weakref.ref(session.face.subject), weakref.ref(session)
+    sessions.drop("memory")
     del session
     gc.collect()
     assert [ref() for ref in second] == [None, None, None]
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_wrong_with_a_photo_is_said(studio, tmp_path, kind):
-    session = studio.session("bad")
+def test_what_is_wrong_with_a_photo_is_said(sessions, tmp_path, kind):
+    session = sessions.get("bad")
     session.generate(5)
     path = tmp_path / "mine.jpg"
     path.write_bytes(bad_photo(kind))
-    with pytest.raises(Mistake) as raised:
-        session.photo.open(path, "mine.jpg")
+    with pytest.raises(TranslatedError) as raised:
+        session.open_photo(path, "mine.jpg")
     assert raised.value.key == f"photo_{kind}"
-    english, chinese = say_error(raised.value), say_error(raised.value, "zh-CN")
+    english, chinese = error_message(raised.value).text(), error_message(raised.value).text("zh-CN")
     assert "mine.jpg" in english
     assert "mine.jpg" in chinese
     assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)
-    with pytest.raises(Mistake, match="no_photo"):
-        session.photo.bring_in()
-    studio.drop("bad")
+    with pytest.raises(TranslatedError, match="Put a photo in"):
+        session.bring_in()
+    sessions.drop("bad")
 
 
 def test_all_that_is_said_of_photos_is_said_in_chinese(tmp_path):
-    assert {f"photo_{kind}" for kind in photos.SAID} <= EN.keys() & ZH.keys()
-    notices = (("photo_cmyk", {"name": "a.jpg"}), ("photo_bits", {"name": "a.jpg"}))
-    assert say("photo_open", "zh-CN", notices=notices).startswith("a.jpg 是 CMYK 照片")
-    assert say("photo_open", notices=()).startswith("Press")
+    assert {f"photo_{kind}" for kind in photos.MESSAGES} <= EN.keys() & ZH.keys()
+    notices = tuple(Message(kind, {"name": "a.jpg"}) for kind in ("photo_cmyk", "photo_bits"))
+    assert Message("photo_open", {"notices": notices}).text("zh-CN").startswith("a.jpg 是 CMYK 照片")
+    assert Message("photo_open", {"notices": ()}).text().startswith("Press")
 
 
-def test_a_file_that_was_sent_goes_with_its_photo(studio, photo_path, tmp_path):
-    session = studio.session("sent")
+def test_a_file_that_was_sent_goes_with_its_photo(sessions, photo_path, tmp_path):
+    session = sessions.get("sent")
     session.generate(5)
     mine, sent = (tmp_path / name for name in ("mine.png", "sent.png"))
     for path in (mine, sent):
         path.write_bytes(photo_path.read_bytes())
-    session.photo.open(mine)
+    session.open_photo(mine)
     for _ in range(2):  # what is sent twice comes under one name
-        session.photo.open(sent, "sent.png", sent=True)
+        session.open_photo(sent, "sent.png", sent=True)
         assert sent.exists()
-    session.photo.open(mine)
+    session.open_photo(mine)
     assert not sent.exists()
-    studio.drop("sent")
+    sessions.drop("sent")
     assert mine.exists()

@@ -6,8 +6,9 @@ from app_server import FETCHED, SLOW, said, wait_until
 from browser import OUTPUT
 from PIL import Image
 
-from draggan.app import editing
-from draggan.app.pulls import EditPull, PointPull
+from draggan.app import session as session_module
+from draggan.editor import EditTask
+from draggan.points import PointsTask
 
 
 def click_picture(page, x: float, y: float) -> None:
@@ -121,14 +122,14 @@ def test_an_edit_goes_on_after_stop(visit, app):
     page.click("#stop")
     said(page, "Stopped after")
     session = app.only_session()
-    pull, step = session._pull, session.step
-    assert isinstance(pull, EditPull)
-    assert pull.run.strength == 1.5
+    task, step = session.task, session.screen.step
+    assert isinstance(task, EditTask)
+    assert task.strength == 1.5
     page.click("#start")
     said(page, "Done after|Ended after")
-    assert session.step > step
+    assert session.screen.step > step
     assert session.history.now.title == "open-mouth"
-    assert pull.over == "the landmarks have arrived"
+    assert task.reason == "the landmarks have arrived"
 
 
 def test_start_at_once_starts_nothing_older_where_the_edit_fails(visit, app):
@@ -166,7 +167,8 @@ def test_points_by_keyboard(visit, app):
 
 def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch):
     made = []  # a drag of three steps may be over before anybody looks
-    monkeypatch.setattr(editing, "PointPull", lambda *given: made.append(PointPull(*given)) or made[-1])
+    keep = lambda *given: made.append(PointsTask(*given)) or made[-1]  # noqa: E731
+    monkeypatch.setattr(session_module, "PointsTask", keep)
     page = visit()
     page.click("#by-hand button")
     page.click("#paint")
@@ -198,10 +200,10 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch)
     said(page, "press Start")
     page.click("#start")
     said(page, "Ended after 3 steps .* the step limit")
-    (pull,) = made
-    assert (pull.settings.max_steps, pull.settings.lr, pull.settings.w_plus) == (3, 0.003, False)
-    height, width = pull._region.shape
-    free = np.argwhere(pull._region > 0) / (height, width)
+    (task,) = made
+    assert (task.settings.max_steps, task.settings.lr, task.settings.w_plus) == (3, 0.003, False)
+    height, width = task.mask.shape
+    free = np.argwhere(task.mask > 0) / (height, width)
     assert 0.01 < len(free) / (height * width) < 0.5
     assert np.allclose(free.mean(axis=0), (0.6, 0.5), atol=0.1)
     assert pull._drag._fixed is not None
@@ -216,16 +218,16 @@ def test_random_face_and_landmarks(visit, app):
     page.click("#random")
     page.wait_for_function("s => document.querySelector('#seed input').value != s", arg=seed, timeout=SLOW)
     session = app.only_session()
-    assert page.input_value("#seed input") == str(session.subject.seed)
+    assert page.input_value("#seed input") == str(session.face.subject.seed)
     fill(page, "#seed", 3)
     page.focus("#seed input")
     page.keyboard.press("Enter")
-    wait_until(lambda: session.subject.seed == 3)
+    wait_until(lambda: session.face.subject.seed == 3)
     before = session.view().version
     page.check("#landmarks input")
     wait_until(lambda: session.view().version > before)
     with Image.open(session.view().image) as image:
-        x, y = session.landmarks().round().astype(int)[30]  # tip of the nose: a green dot
+        x, y = session.face.points.round().astype(int)[30]  # tip of the nose: a green dot
         red, green, blue = np.array(image)[y, x].astype(int)
     assert green > red + 40
     assert green > blue + 40
@@ -247,8 +249,8 @@ def test_a_model_that_makes_no_faces(visit, app):
     page.click("#start")
     said(page, "Done after|Ended after")
     session = app.only_session()
-    assert session.generator.resolution == 64
-    assert not session.styles.equal(start)
+    assert session.face.generator.resolution == 64
+    assert not session.face.styles.equal(start)
     assert page.is_visible("#why-not")
     choose_model(page, "mobile-ffhq")
     said(page, "Choose an edit")
@@ -298,5 +300,5 @@ def test_a_closed_page_frees_its_session(visit, app):
     folder = app.only_session().folder
     assert folder.is_dir()
     page.context.close()
-    wait_until(lambda: app.studio.live == 0)
+    wait_until(lambda: app.sessions.live == 0)
     wait_until(lambda: not folder.exists())

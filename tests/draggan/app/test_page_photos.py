@@ -75,7 +75,7 @@ def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
     page.wait_for_timeout(300)
     page.screenshot(path=OUTPUT / "phone-photo.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    folder = app.studio.folder / "served"
+    folder = app.sessions.folder / "served"
     assert list(folder.rglob("photo.png"))
     page.context.close()
     wait_until(lambda: not list(folder.rglob("photo.png")))  # what was sent goes with its session
@@ -108,7 +108,7 @@ def test_photos_by_camera_and_paste(browser, app, photo_path, tmp_path):
         page.get_by_label("Paste from clipboard").click()
         said(page, "Face 1 of 2 is chosen")
         assert app.only_session().photo.photo.pixels.shape == (700, 1000, 3)
-    wait_until(lambda: app.studio.live == 0)
+    wait_until(lambda: app.sessions.live == 0)
 
 
 # --- the endpoint -------------------------------------------------------------------------------------------

@@ -6,26 +6,26 @@ from app_server import SLOW, said, wait_until
 from browser import OUTPUT
 from PIL import Image
 
-from draggan.app import sliding
-from draggan.app.pulls import EditPull
-from draggan.app.studio import Studio
-from draggan.app.texts import Mistake
+from draggan import instant
+from draggan.app.sessions import Sessions
+from draggan.app.texts import TranslatedError
+from draggan.editor import EditTask
 from draggan.generators import ContinuedGenerator
 
 
 @pytest.fixture(scope="module")
-def studio():
-    studio = Studio()
-    yield studio
-    studio.close()
+def sessions():
+    sessions = Sessions()
+    yield sessions
+    sessions.close()
 
 
 @pytest.fixture
-def session(studio, request):
-    session = studio.session(request.node.name)
+def session(sessions, request):
+    session = sessions.get(request.node.name)
     session.generate(5)
     yield session
-    studio.drop(request.node.name)
+    sessions.drop(request.node.name)
 
 
 def finish(session) -> list:
@@ -34,8 +34,8 @@ def finish(session) -> list:
 
 def slide(session, **strengths) -> list:
     for name, strength in strengths.items():
-        session.sliding.move(name, strength)
-    session.sliding.let_go()
+        session.move_slider(name, strength)
+    session.release_slider()
     return finish(session)
 
 
@@ -49,15 +49,15 @@ def pixels_of(path) -> np.ndarray:
 
 
 def test_the_face_follows_and_several_add_up(session):
-    start = session.picture.copy()
+    start = session.face.picture.copy()
     views = slide(session, smile=0.8)
     assert len({view.image for view in views}) >= 3  # as it was, a small picture, the whole one
-    assert views[-1].note == ("slid", {})
+    assert views[-1].message == ("slid", {})
     assert views[-1].strengths == {"smile": 0.8}
-    assert views[-1].before == session.history.shots[0].path
-    smiling = session.picture.copy()
+    assert views[-1].before == session.history.entries[0].path
+    smiling = session.face.picture.copy()
     mouth, eyes = (
-        session.landmarks()[part].mean(axis=0).astype(int) for part in (slice(48, 60), slice(36, 48))
+        session.face.points[part].mean(axis=0).astype(int) for part in (slice(48, 60), slice(36, 48))
     )
     near = lambda point: (slice(point[1] - 60, point[1] + 60), slice(point[0] - 120, point[0] + 120))  # noqa: E731
     assert difference(start[near(mouth)], smiling[near(mouth)]) > 5
@@ -66,19 +66,19 @@ def test_the_face_follows_and_several_add_up(session):
     view = slide(session, slim=0.5)[-1]
     assert view.strengths == {"smile": 0.8, "slim": 0.5}
     assert session.history.now.title == "slim 0.5, smile 0.8"
-    assert difference(smiling, session.picture) > 0.5
+    assert difference(smiling, session.face.picture) > 0.5
     view = slide(session, smile=0, slim=0)[-1]
     assert view.strengths == {}
-    assert np.array_equal(session.picture, start)
+    assert np.array_equal(session.face.picture, start)
 
 
 def test_undo_puts_the_sliders_back(session):
     slide(session, smile=0.5)
-    one = session.picture.copy()
+    one = session.face.picture.copy()
     slide(session, smile=1.0)
     session.undo()
     assert session.view().strengths == {"smile": 0.5}
-    assert np.array_equal(session.picture, one)
+    assert np.array_equal(session.face.picture, one)
     slide(session, **{"close-eyes": 0.5})
     assert session.view().strengths == {"smile": 0.5, "close-eyes": 0.5}
     session.go_to(0)
@@ -86,37 +86,37 @@ def test_undo_puts_the_sliders_back(session):
     session.generate(6)
     assert session.view().strengths == {}
     slide(session, smile=0.5)
-    assert session.sliding.start is session.history.shots[-2]
+    assert session.sliders.start is session.history.entries[-2]
 
 
 def test_fast_moves_are_one_result(session):
-    session.sliding.move("smile", 0.1)
+    session.move_slider("smile", 0.1)
     for strength in np.linspace(0.15, 0.9, 16):
-        session.sliding.move("smile", float(strength))
-    session.sliding.let_go()
+        session.move_slider("smile", float(strength))
+    session.release_slider()
     finish(session)
-    assert [shot.title for shot in session.history.shots] == ["seed", "smile 0.9"]
+    assert [entry.title for entry in session.history.entries] == ["seed", "smile 0.9"]
 
 
 def test_a_slider_that_nobody_lets_go_is_still_after_a_while(session):
-    session.sliding.move("smile", 0.4)  # as by a key
+    session.move_slider("smile", 0.4)  # as by a key
     finish(session)
     assert session.history.now.title == "smile 0.4"
 
 
 def test_start_drags_from_what_the_sliders_made(session):
     slide(session, smile=0.7)
-    instant, start = session.picture.copy(), session.history.shots[0]
+    instant, start = session.face.picture.copy(), session.history.entries[0]
     session.start()
-    pull = session._pull
-    assert isinstance(pull, EditPull)
-    assert pull.run.edits == {"smile": 0.7}
-    assert len(session.marks.targets) == len(pull.run.plan.targets)
+    task = session.task
+    assert isinstance(task, EditTask)
+    assert task.edits == {"smile": 0.7}
+    assert len(session.marks.targets) == len(task.plan.targets)
     assert session.marks.region is not None
-    first = pull.run.start
+    first = task.start
     end = finish(session)[-1]
     assert np.array_equal(first.picture, pixels_of(start.path))
-    assert end.note[0] in ("done", "done_at_once")
+    assert end.message.key in ("done", "done_at_once")
     assert end.before == start.path
     assert end.strengths == {}  # what was reached is where sliders begin anew
     assert session.history.now.title == "smile"
@@ -129,49 +129,48 @@ def test_what_is_in_the_history_can_be_drawn_again(session):
     finish(session)
     slide(session, smile=0.3)
     session.set("max_steps", 3)
-    shown = session.picture.copy()
+    shown = session.face.picture.copy()
     session.click(512, 60)
     session.click(512, 90)
     session.start()
-    drawn_by = session._pull.drawn_by
-    assert isinstance(drawn_by, ContinuedGenerator)
-    assert difference(drawn_by.picture(session.styles), shown) < 0.01  # no jump at the start
+    start = session.task.start
+    assert isinstance(start.generator, ContinuedGenerator)
+    assert difference(start.picture, shown) < 0.01  # no jump at the start
     finish(session)
-    assert difference(session.picture[:150], shown[:150]) > 0.2  # and it may change what no region held
-    root = session.editor.generator
-    assert len(session.history.shots) == 5
-    for shot in session.history.shots:
-        again = shot.look.generator(root).picture(shot.look.styles)
-        assert difference(again, pixels_of(shot.path)) < 0.01, shot.title
+    assert difference(session.face.picture[:150], shown[:150]) > 0.2  # and it may change what no region held
+    assert len(session.history.entries) == 5
+    for entry in session.history.entries:
+        entry.face.forget()
+        assert difference(entry.face.picture, pixels_of(entry.path)) < 0.01, entry.title
 
 
 def test_mistakes(session, monkeypatch):
-    for name, strength, key in (
-        ("raise-brows", 1.0, "no_slider"),
-        ("smile", 3.0, "bad_strength"),
-        ("close-eyes", -1.0, "bad_strength"),
-        ("smile", float("nan"), "bad_strength"),
+    for name, strength, words in (
+        ("raise-brows", 1.0, "Nothing was learned of"),
+        ("smile", 3.0, "must be from"),
+        ("close-eyes", -1.0, "must be from"),
+        ("smile", float("nan"), "must be from"),
     ):
-        with pytest.raises(Mistake, match=key):
-            session.sliding.move(name, strength)
+        with pytest.raises(TranslatedError, match=words):
+            session.move_slider(name, strength)
     assert not session.running
-    monkeypatch.setattr(session.studio.detector, "detect", lambda image: [])
-    session._landmarks = None
-    session.sliding.move("smile", 0.5)
-    assert finish(session)[-1].note[0] == "no_face"
+    monkeypatch.setattr(session.models.detector, "detect", lambda image: [])
+    session.face.forget()
+    session.move_slider("smile", 0.5)
+    assert finish(session)[-1].message.key == "no_face"
     assert session.view().strengths == {}
 
 
 def test_stop_leaves_picture_and_sliders_as_they_were(session, monkeypatch):
-    monkeypatch.setattr(sliding, "STILL", 60.0)
-    before = session.picture.copy()
-    session.sliding.move("smile", 0.5)
-    with pytest.raises(Mistake, match="running"):
+    monkeypatch.setattr(instant, "STILL", 60.0)
+    before = session.face.picture.copy()
+    session.move_slider("smile", 0.5)
+    with pytest.raises(TranslatedError, match="running already"):
         session.start()
     session.stop()
-    assert finish(session)[-1].note[0] == "stopped_sliding"
+    assert finish(session)[-1].message.key == "stopped_sliding"
     assert session.view().strengths == {}
-    assert np.array_equal(session.picture, before)
+    assert np.array_equal(session.face.picture, before)
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -195,7 +194,7 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
         page.wait_for_timeout(60)
     page.mouse.up()
     said(page, "lets the drag do the rest")
-    wait_until(lambda: session.sliding.strengths.get("smile", 0) > 0.5)
+    wait_until(lambda: session.view().strengths.get("smile", 0) > 0.5)
     said(page, "lets the drag do the rest")
     page.wait_for_selector("#compare img", timeout=SLOW)
     page.wait_for_timeout(500)
@@ -205,14 +204,14 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     other.focus()
     for _ in range(6):
         page.keyboard.press("ArrowRight")
-    wait_until(lambda: abs(session.sliding.strengths.get("close-eyes", 0) - 0.3) < 1e-6)
+    wait_until(lambda: abs(session.view().strengths.get("close-eyes", 0) - 0.3) < 1e-6)
     number = page.locator("#slide-slim input[type=number]")
     number.fill("0.5")
     number.press("Tab")
-    wait_until(lambda: session.sliding.strengths.get("slim") == 0.5)
+    wait_until(lambda: session.view().strengths.get("slim") == 0.5)
     said(page, "lets the drag do the rest")
     other.dblclick()
-    wait_until(lambda: "close-eyes" not in session.sliding.strengths)
+    wait_until(lambda: "close-eyes" not in session.view().strengths)
     said(page, "lets the drag do the rest")
     assert other.input_value() == "0"
 
