@@ -80,7 +80,8 @@ def feature_type(options: argparse.Namespace) -> torch.dtype:
 def ours(options: argparse.Namespace) -> Iterator[dict]:
     from draggan.drag import Drag, Settings
     from draggan.generators import keep_freed_memory, load_generator
-    from draggan.generators.stylegan2 import config_f, random_generator
+    from draggan.generators.stylegan2 import random_generator
+    from draggan.generators.stylegan2_layers import config_f
 
     if options.model == "stylegan2":
         if options.device == "cpu":
@@ -105,7 +106,8 @@ def ours(options: argparse.Namespace) -> Iterator[dict]:
 
 def agreement(options: argparse.Namespace) -> tuple[float, float]:
     """Cosine of the feature map and of the gradient toward w in the fast type to those in float32."""
-    from draggan.generators.stylegan2 import config_f, random_generator
+    from draggan.generators.stylegan2 import random_generator
+    from draggan.generators.stylegan2_layers import config_f
 
     generator = random_generator(config_f(int(options.resolution)), options.seed)
     generator = generator.to(options.device, memory_format=torch.channels_last)

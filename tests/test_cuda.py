@@ -20,7 +20,8 @@ from draggan import generators
 from draggan.drag import Drag, Settings
 from draggan.edits import EDITS
 from draggan.generators import CHECKPOINTS, RegionGenerator, load_directions, load_generator
-from draggan.generators.stylegan2 import config_f, random_generator
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import config_f
 from draggan.inversion import Inversion, Preset
 from draggan.landmarks import DLIB_POINTS
 from draggan.perceptual import FILE as PERCEPTUAL

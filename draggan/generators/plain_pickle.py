@@ -14,212 +14,32 @@ TensorFlow), and PyTorch's two checkpoint formats (zip and before).
 """
 
 import io
-import math
 import pickletools
-import warnings
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from .plain_objects import (
+    BUILDERS,
+    MAX_COUNT,
+    NAMES,
+    STORAGES,
+    Global,
+    Instance,
+    Refused,
+    Storage,
+    as_array,
+    as_dict,
+    checked_key,
+)
 
 MAX_INSTRUCTIONS = 1_000_000  # the published files have some ten thousand
 MAX_LINE = 1 << 12  # bytes of a name
-MAX_COUNT = 1 << 40  # numbers in a tensor, before its storage is asked
-MAX_DIMENSIONS = 8
 ZIP_MAGIC = b"PK\x03\x04"  # as torch.load tells the two formats of checkpoints apart
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # begins a checkpoint that is not a zip archive
 LEGACY_START = b"\x80\x02\x8a\n" + LEGACY_MAGIC.to_bytes(10, "little")  # the same as a pickle
-KEY_TYPES = (str, int, float, bool, bytes, type(None))
-
-
-class Refused(ValueError):
-    """The file is not the plain data it should be; the message says what was met."""
-
-
-# --- what the objects in a file become --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Global:
-    """A class or function that the file names. Only a name."""
-
-    name: str
-
-
-@dataclass
-class Storage:
-    """Numbers that a tensor looks at: in ``data`` (as torch.save writes a storage) or elsewhere, by key."""
-
-    dtype: torch.dtype
-    count: int
-    key: str
-    data: bytes | None = field(default=None, repr=False)
-
-    @property
-    def size(self) -> int:
-        """Bytes that the file claims."""
-        return self.count * self.dtype.itemsize
-
-
-@dataclass
-class TensorClaim:
-    """Shape and place of a tensor; within its storage, whatever the file says."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    def __post_init__(self):
-        numbers = (self.offset, *self.shape, *self.stride)
-        if len(numbers) > 2 * MAX_DIMENSIONS or len(self.shape) != len(self.stride):
-            raise Refused(f"a tensor of {len(self.shape)} dimensions and {len(self.stride)} strides")
-        if not all(type(n) is int and 0 <= n <= MAX_COUNT for n in numbers):
-            raise Refused("a tensor with impossible sizes")
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
-        if self.count > self.storage.count or (self.count and last >= self.storage.count):
-            raise Refused(
-                f"a tensor of the shape {self.shape} in a storage of {self.storage.count:,} numbers"
-            )
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
-
-    def tensor(self) -> Tensor:
-        """The tensor, from a storage that holds its data; PyTorch's own restricted reader reads it."""
-        if self.storage.data is None:
-            raise Refused("a tensor whose numbers are not in the file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the class of the storage, which is the file's choice
-            try:
-                numbers = torch.load(io.BytesIO(self.storage.data), map_location="cpu", weights_only=True)
-                flat = torch.tensor([], dtype=self.storage.dtype).set_(numbers.untyped())
-            except Exception as error:
-                raise Refused(f"a storage that cannot be read ({type(error).__name__})") from None
-        return flat.as_strided(self.shape, self.stride, self.offset)
-
-
-@dataclass
-class Persistent:
-    """An object saved by NVIDIA's `torch_utils.persistence`: the name of its class, and its attributes."""
-
-    class_name: str
-    state: dict[str, Any]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Attribute, parameter, buffer or part of that name."""
-        for part in (self.state, *(self.state.get(k) for k in ("_parameters", "_buffers", "_modules"))):
-            if isinstance(part, dict) and name in part:
-                return part[name]
-        return default
-
-
-@dataclass
-class Instance:
-    """An object of TensorFlow's `Network`, or a NumPy array, with what it saved of itself."""
-
-    kind: str
-    state: Any = None
-
-
-def _storage(data: Any) -> Storage:
-    """The storage inside the bytes of torch.save: checked against its length, not read yet."""
-    if type(data) is not bytes:
-        raise Refused("a storage that is not bytes")
-    stream = io.BytesIO(data)
-    storage = _read_legacy(stream, Machine(frozenset(STORAGES)))
-    if not isinstance(storage, Storage):
-        raise Refused("a storage in an unknown layout")
-    left = len(data) - stream.tell() - 8  # 8: the count once more
-    if storage.size != left:
-        raise Refused(f"a storage that claims {storage.size:,} bytes where {max(left, 0):,} follow")
-    storage.data = data
-    return storage
-
-
-def _tensor(storage, offset, shape, stride, *_) -> TensorClaim:
-    if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
-        raise Refused("a tensor in an unknown layout")
-    return TensorClaim(storage, offset, shape, stride)
-
-
-def _persistent(meta: dict) -> Persistent:
-    name, state = meta.get("class_name"), meta.get("state")
-    if meta.get("type") != "class" or not isinstance(name, str) or not isinstance(state, dict):
-        raise Refused("a persistent object in an unknown layout")
-    return Persistent(name, state)
-
-
-def _dtype(code: str, *_) -> np.dtype:
-    if not isinstance(code, str) or code.lstrip("<|=") not in NUMPY_TYPES:
-        raise Refused(f"numbers of the type {str(code)[:20]!r}")
-    return np.dtype(code).newbyteorder("<")
-
-
-def _scalar(dtype: np.dtype, data: bytes) -> int | float | bool:
-    if len(data) != dtype.itemsize:
-        raise Refused(f"a number of {len(data)} bytes where {dtype} has {dtype.itemsize}")
-    return np.frombuffer(data, dtype)[0].item()
-
-
-def _dict(pairs=()) -> dict:
-    return {_key(key): value for key, value in pairs}
-
-
-def _set(items=()) -> set:
-    return {_key(item) for item in items}
-
-
-def _array(_version, shape, dtype, fortran, data) -> np.ndarray:
-    """NumPy array from what it saves of itself."""
-    if not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or len(shape) > MAX_DIMENSIONS:
-        raise Refused("an array in an unknown layout")
-    if not all(type(n) is int and 0 <= n <= MAX_COUNT for n in shape):
-        raise Refused("an array with impossible sizes")
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise Refused(f"an array that claims the shape {shape} in {len(data):,} bytes")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-NUMPY_TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
-BUILDERS = {
-    # NVIDIA's PyTorch pickles
-    "torch_utils.persistence._reconstruct_persistent_obj": _persistent,
-    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch.storage._load_from_bytes": _storage,
-    "collections.OrderedDict": _dict,
-    "builtins.set": _set,  # the older protocols have no sets of their own
-    "__builtin__.set": _set,
-    "dnnlib.util.EasyDict": _dict,
-    "dnnlib.EasyDict": _dict,
-    "numpy.dtype": _dtype,
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy._core.multiarray.scalar": _scalar,
-    # the older ones of TensorFlow
-    "dnnlib.tflib.network.Network": lambda: Instance("network"),
-    "numpy.core.multiarray._reconstruct": lambda *_: Instance("array"),
-    # options beside the weights in a training checkpoint
-    "argparse.Namespace": _dict,
-}
-STORAGES = {
-    "torch.FloatStorage": torch.float32,
-    "torch.HalfStorage": torch.float16,
-    "torch.BFloat16Storage": torch.bfloat16,
-    "torch.DoubleStorage": torch.float64,
-    "torch.LongStorage": torch.int64,
-    "torch.IntStorage": torch.int32,
-    "torch.ShortStorage": torch.int16,
-    "torch.CharStorage": torch.int8,
-    "torch.ByteStorage": torch.uint8,
-    "torch.BoolStorage": torch.bool,
-}
-NAMES = frozenset((*BUILDERS, *STORAGES, "numpy.ndarray"))
 
 
 # --- the machine ------------------------------------------------------------------------------------------
@@ -317,10 +137,10 @@ class Machine:
             _of(stack[-1], list).extend(new)
         elif name in ("SETITEM", "SETITEMS"):
             new = self._items() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            _of(stack[-1], dict).update(_dict(zip(new[::2], new[1::2], strict=True)))
+            _of(stack[-1], dict).update(as_dict(zip(new[::2], new[1::2], strict=True)))
         elif name == "ADDITEMS":
             new = self._items()
-            _of(stack[-1], set).update(_key(item) for item in new)
+            _of(stack[-1], set).update(checked_key(item) for item in new)
         elif name == "GLOBAL":
             stack.append(self._global(*value.split(" ", 1)))
         elif name == "STACK_GLOBAL":
@@ -360,12 +180,6 @@ def _of(value: Any, kind: type) -> Any:
     return value
 
 
-def _key(value: Any) -> Any:
-    if type(value) not in KEY_TYPES:
-        raise Refused(f"{type(value).__name__} as a key")
-    return value
-
-
 def _call(function: Any, arguments: tuple) -> Any:
     if not isinstance(function, Global) or function.name not in BUILDERS:
         raise Refused(f"a call of {getattr(function, 'name', type(function).__name__)}")
@@ -378,7 +192,7 @@ def _set_state(target: Any, state: Any) -> None:
         if _of(state, tuple)[1] == ">":
             raise Refused("numbers of another byte order")
     elif isinstance(target, Instance):
-        target.state = _array(*_of(state, tuple)) if target.kind == "array" else _of(state, dict)
+        target.state = as_array(*_of(state, tuple)) if target.kind == "array" else _of(state, dict)
     elif type(target) is not dict:  # torch's state dicts carry versions, which nobody needs
         raise Refused(f"a state for {type(target).__name__}")
 
@@ -434,6 +248,24 @@ def _read_zip(stream: IO[bytes], size: int, machine: Machine) -> Any:
         if storage.size > there:
             raise Refused(f"a tensor that claims {storage.size:,} bytes where {there:,} are stored")
     return content
+
+
+def _storage(data: Any) -> Storage:
+    """The storage inside the bytes of torch.save: checked against its length, not read yet."""
+    if type(data) is not bytes:
+        raise Refused("a storage that is not bytes")
+    stream = io.BytesIO(data)
+    storage = _read_legacy(stream, Machine(frozenset(STORAGES)))
+    if not isinstance(storage, Storage):
+        raise Refused("a storage in an unknown layout")
+    left = len(data) - stream.tell() - 8  # 8: the count once more
+    if storage.size != left:
+        raise Refused(f"a storage that claims {storage.size:,} bytes where {max(left, 0):,} follow")
+    storage.data = data
+    return storage
+
+
+BUILDERS["torch.storage._load_from_bytes"] = _storage
 
 
 def outline(path: Path) -> Any:

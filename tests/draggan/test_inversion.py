@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from draggan import inversion
 from draggan.generators import load_generator
 from draggan.generators.mobile_stylegan import SLOPE, SeparableConv
-from draggan.generators.stylegan2 import config_f, random_generator
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import config_f
 from draggan.inversion import Inversion, Preset, principal_axes
 
 # --- weights that can be tuned ----------------------------------------------------------------------------

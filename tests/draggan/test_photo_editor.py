@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from draggan.editor import EditTask
-from draggan.generators.stylegan2 import config_f, random_generator
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import config_f
 from draggan.landmarks import DlibDetector
 from draggan.photo_editor import CutOut, PhotoSubject, open_saved, save
 from draggan.photos import PhotoError, open_photo

@@ -10,7 +10,8 @@ import torch
 
 import draggan.generators as generators
 from draggan.generators import ModelError, weights
-from draggan.generators.stylegan2 import FILTER, StyleGAN2
+from draggan.generators.stylegan2 import StyleGAN2
+from draggan.generators.stylegan2_layers import FILTER
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"

@@ -206,7 +206,7 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch)
     free = np.argwhere(task.mask > 0) / (height, width)
     assert 0.01 < len(free) / (height * width) < 0.5
     assert np.allclose(free.mean(axis=0), (0.6, 0.5), atol=0.1)
-    assert pull._drag._fixed is not None
+    assert task._drag._fixed is not None
     page.click("#defaults")
     wait_until(lambda: not session.settings)
     assert number.input_value() == default

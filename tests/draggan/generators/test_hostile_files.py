@@ -22,8 +22,10 @@ from model_files import ROOT, TINY, Named, copy_tiny, images, in_generator, load
 from safetensors.torch import save_file
 
 from draggan.generators import ModelError, weights
-from draggan.generators.plain_pickle import LEGACY_MAGIC, Machine, Refused, outline
-from draggan.generators.stylegan2 import Config, StyleGAN2, random_generator
+from draggan.generators.plain_objects import Refused
+from draggan.generators.plain_pickle import LEGACY_MAGIC, Machine, outline
+from draggan.generators.stylegan2 import StyleGAN2, random_generator
+from draggan.generators.stylegan2_layers import Config
 
 BOMBS = {
     "memo": b"\x80\x04}r\xff\xff\xff\x7f.",

@@ -7,7 +7,8 @@ import torch
 from draggan.generators import (
     RegionGenerator,
 )
-from draggan.generators.stylegan2 import Config, random_generator
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import Config
 
 # --- the region -----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 import draggan.generators as generators
 from draggan.generators import load_generator, weights
-from draggan.generators.stylegan2 import Config, StyleGAN2, config_f, fast_dtype, random_generator
+from draggan.generators.stylegan2 import StyleGAN2, fast_dtype, random_generator
+from draggan.generators.stylegan2_layers import Config, config_f
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = Path(__file__).resolve().parents[2] / "fixtures" / "stylegan2_tiny.pkl"

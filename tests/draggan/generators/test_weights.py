@@ -10,8 +10,9 @@ import torch
 from model_files import REFERENCE, TINY, images, load_file, rosinality, tensorflow
 from safetensors.torch import save_file
 
-from draggan.generators import ModelError, load_generator, models, weights
-from draggan.generators.stylegan2 import Config, random_generator
+from draggan.generators import ModelError, load_generator, models, tensor_table, weights
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import Config
 
 
 def test_tiny_pickle_matches_the_reference():
@@ -127,6 +128,6 @@ def test_broken_copy_is_made_again(folder):
 
 def test_names_tell_faces(folder):
     for name in ("ffhq-512", "stylegan2-celebahq-256x256", "metfaces", "my face", "human_faces"):
-        assert weights.FACES.search(name), name
+        assert tensor_table.FACES.search(name), name
     for name in ("afhqcat", "lions", "stylegan_human_v2", "typeface", "surfaces", "car-config-f"):
-        assert not weights.FACES.search(name), name
+        assert not tensor_table.FACES.search(name), name

@@ -1,0 +1,206 @@
+"""Generators in NVIDIA's network pickles: those of PyTorch, and the older ones of TensorFlow."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .plain_objects import Instance, Persistent, Refused, TensorClaim
+from .stylegan2_layers import FILTER, Config
+from .tensor_table import FACES, State, Weights, make_config, prefixed, sizes
+
+# --- NVIDIA's pickles -------------------------------------------------------------------------------------
+
+
+def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, State]:
+    """From the object tree of stylegan2-ada-pytorch and stylegan3 (its StyleGAN2 part)."""
+
+    def node(path: str) -> Any:
+        value = generator
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Persistent) else None
+        return value
+
+    def claim(path: str) -> TensorClaim | None:
+        value = node(path)
+        return value if isinstance(value, TensorClaim) else None
+
+    def number(path: str) -> float:
+        value = node(path)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise Refused(f"{path} is {type(value).__name__} instead of a number")
+        return float(value)
+
+    weights = Weights(lambda p: c.shape if (c := claim(p)) else None, lambda p: claim(p).tensor(), size)
+    if "synthesis.b4.const" not in weights:
+        raise Refused("it is not a StyleGAN2 (no synthesis.b4.const; StyleGAN3 files cannot be dragged here)")
+    channels = sizes(weights, "synthesis.b{r}.conv1.bias")
+    fully = sizes(weights, "mapping.fc{i}.bias")
+    z_dim = int(number("mapping.z_dim"))
+    clamp = node("synthesis.b4.conv1.conv_clamp")
+    const = weights.shape("synthesis.b4.const", 3)
+    config = make_config(
+        resolution=2 << len(channels),
+        channels=tuple(channels),
+        mapping=(z_dim, *fully),
+        architecture=node("synthesis.b8.architecture") or "skip",
+        clamp=None if clamp is None else number("synthesis.b4.conv1.conv_clamp"),
+        half_width=const[2] * 2 == const[1],
+        is_face=bool(FACES.search(about)),
+    )
+    w_dim = config.mapping[-1]
+
+    def linear(path: str, n_out: int, n_in: int) -> State:
+        return {
+            "weight": weights.take(f"{path}.weight", n_out, n_in) * number(f"{path}.weight_gain"),
+            "bias": weights.take(f"{path}.bias", n_out) * number(f"{path}.bias_gain"),
+        }
+
+    def layer(path: str, n_in: int, n_out: int, r: int, up: bool) -> State:
+        if node(f"{path}.activation") != "lrelu" or node(f"{path}.conv_clamp") != clamp:
+            raise Refused(f"{path} has an activation or a clamp of its own")
+        if f"{path}.resample_filter" in weights and up:
+            taps = torch.tensor(FILTER)
+            if not torch.allclose(
+                weights.take(f"{path}.resample_filter", 4, 4), torch.outer(taps, taps) / taps.sum() ** 2
+            ):
+                raise Refused(f"{path} has a filter of its own")
+        weight = weights.take(f"{path}.weight", n_out, n_in, 3, 3)
+        width = r // 2 if config.half_width else r
+        noise = torch.zeros(r, width)
+        if f"{path}.noise_const" in weights:
+            noise = weights.take(f"{path}.noise_const", r, width) * weights.take(f"{path}.noise_strength")
+        return {
+            **prefixed("modulation", linear(f"{path}.affine", n_in, w_dim)),
+            "weight": weight.transpose(0, 1).contiguous() if up else weight,
+            "noise": noise[None, None],
+            "bias": weights.take(f"{path}.bias", n_out),
+        }
+
+    state: State = {"constant": weights.take("synthesis.b4.const", channels[0], *const[1:])[None]}
+    if "mapping.w_avg" in weights:
+        state["mean_w"] = weights.take("mapping.w_avg", w_dim)
+    for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
+        if node(f"mapping.fc{i}.activation") != "lrelu":
+            raise Refused(f"mapping.fc{i} has an activation of its own")
+        if i == 0 and int(number("mapping.c_dim")):
+            # A conditional model, with no class chosen, as DragGAN uses it: a constant joins every z.
+            joined = weights.shape("mapping.fc0.weight", 2)[1] - z_dim
+            first = linear("mapping.fc0", m, z_dim + joined)
+            label = weights.take("mapping.embed.bias", joined) * number("mapping.embed.bias_gain")
+            label = label * (label.square().mean() + 1e-8).rsqrt()
+            first["bias"] += first["weight"][:, z_dim:] @ label
+            first["weight"] = first["weight"][:, :z_dim].contiguous()
+            state |= prefixed("mapping.0", first)
+            continue
+        state |= prefixed(f"mapping.{i}", linear(f"mapping.fc{i}", m, n))
+    for i, n_out in enumerate(channels):
+        r, n_in = 4 << i, channels[i - 1]
+        block = f"synthesis.b{r}"
+        if i:
+            state |= prefixed(f"blocks.{i}.conv0", layer(f"{block}.conv0", n_in, n_out, r, up=True))
+        state |= prefixed(f"blocks.{i}.conv1", layer(f"{block}.conv1", n_out, n_out, r, up=False))
+        if f"{block}.torgb.weight" in weights:
+            gain = number(f"{block}.torgb.weight_gain")
+            state |= prefixed(
+                f"blocks.{i}.to_rgb",
+                {
+                    **prefixed("modulation", linear(f"{block}.torgb.affine", n_out, w_dim)),
+                    "weight": weights.take(f"{block}.torgb.weight", 3, n_out, 1, 1) * gain,
+                    "bias": weights.take(f"{block}.torgb.bias", 3),
+                },
+            )
+        if f"{block}.skip.weight" in weights:
+            gain = number(f"{block}.skip.weight_gain")
+            state[f"blocks.{i}.skip.weight"] = weights.take(f"{block}.skip.weight", n_out, n_in, 1, 1) * gain
+    return config, state
+
+
+# --- TensorFlow's pickles ---------------------------------------------------------------------------------
+
+
+def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, State]:
+    """From the first release (2019-12): variables by name, kernels as (height, width, in, out)."""
+    arrays: dict[str, np.ndarray] = {}
+    options = (network.state or {}).get("static_kwargs")
+    parts = {"": network, **((network.state or {}).get("components") or {})}
+    for prefix, part in parts.items():
+        for name, array in part.state["variables"] if isinstance(part, Instance) else ():
+            if isinstance(array, Instance) and isinstance(array.state, np.ndarray):
+                arrays[f"{prefix}/{name}".lstrip("/")] = array.state
+
+    def numbers(name: str) -> Tensor:
+        return torch.from_numpy(np.array(arrays[name], order="C"))
+
+    weights = Weights(lambda n: a.shape if (a := arrays.get(n)) is not None else None, numbers, size)
+    if "synthesis/4x4/Const/const" not in weights:
+        raise Refused("it is not a StyleGAN2 (an older StyleGAN of TensorFlow?)")
+    if "mapping/LabelEmbed/weight" in weights:
+        raise Refused("it is a TensorFlow model with classes, which this reader does not know")
+    channels = [weights.shape("synthesis/4x4/Conv/bias", 1)[0]]
+    while (name := f"synthesis/{4 << len(channels)}x{4 << len(channels)}/Conv1/bias") in weights:
+        channels.append(weights.shape(name, 1)[0])
+    fully = sizes(weights, "mapping/Dense{i}/bias")
+    options = options if isinstance(options, dict) else {}
+    config = make_config(
+        resolution=2 << len(channels),
+        channels=tuple(channels),
+        mapping=(weights.shape("mapping/Dense0/weight", 2)[0], *fully),
+        architecture=options.get("architecture", "skip"),
+        is_face=bool(FACES.search(about)),
+    )
+    w_dim, rate = config.mapping[-1], options.get("mapping_lrmul", 0.01)
+    if type(rate) is not float:
+        raise Refused("mapping_lrmul is not a number")
+
+    def modulation(path: str, n: int) -> State:
+        return {
+            "modulation.weight": weights.take(f"{path}/mod_weight", w_dim, n).T.contiguous() / w_dim**0.5,
+            "modulation.bias": weights.take(f"{path}/mod_bias", n) + 1,
+        }
+
+    def layer(path: str, noise: str, n_in: int, n_out: int, r: int, up: bool) -> State:
+        weight = weights.take(f"{path}/weight", 3, 3, n_in, n_out)
+        weight = weight.flip(0, 1).permute(2, 3, 0, 1) if up else weight.permute(3, 2, 0, 1)
+        strength = weights.take(f"{path}/noise_strength")
+        return {
+            **modulation(path, n_in),
+            "weight": weight.contiguous(),
+            "noise": weights.take(noise, 1, 1, r, r) * strength,
+            "bias": weights.take(f"{path}/bias", n_out),
+        }
+
+    state: State = {
+        "constant": weights.take("synthesis/4x4/Const/const", 1, channels[0], 4, 4),
+        "mean_w": weights.take("dlatent_avg", w_dim),
+    }
+    for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
+        state[f"mapping.{i}.weight"] = weights.take(f"mapping/Dense{i}/weight", n, m).T * (rate / n**0.5)
+        state[f"mapping.{i}.bias"] = weights.take(f"mapping/Dense{i}/bias", m) * rate
+    for i, n_out in enumerate(channels):
+        r, n_in = 4 << i, channels[i - 1]
+        path = f"synthesis/{r}x{r}"
+        noise = f"synthesis/noise{2 * i}"
+        if i:
+            state |= prefixed(
+                f"blocks.{i}.conv0",
+                layer(f"{path}/Conv0_up", f"synthesis/noise{2 * i - 1}", n_in, n_out, r, up=True),
+            )
+        conv = f"{path}/Conv1" if i else f"{path}/Conv"
+        state |= prefixed(f"blocks.{i}.conv1", layer(conv, noise, n_out, n_out, r, up=False))
+        if f"{path}/ToRGB/weight" in weights:
+            weight = weights.take(f"{path}/ToRGB/weight", 1, 1, n_out, 3).permute(3, 2, 0, 1)
+            state |= prefixed(
+                f"blocks.{i}.to_rgb",
+                {
+                    **modulation(f"{path}/ToRGB", n_out),
+                    "weight": weight.contiguous() / n_out**0.5,
+                    "bias": weights.take(f"{path}/ToRGB/bias", 3),
+                },
+            )
+        if f"{path}/Skip/weight" in weights:
+            weight = weights.take(f"{path}/Skip/weight", 1, 1, n_in, n_out).permute(3, 2, 0, 1)
+            state[f"blocks.{i}.skip.weight"] = weight.contiguous() / n_in**0.5
+    return config, {key: tensor.contiguous() for key, tensor in state.items()}
