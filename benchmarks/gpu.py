@@ -147,27 +147,29 @@ def drag(options: Options, device: torch.device, output: Path) -> None:
 
 def edits(options: Options, device: torch.device, output: Path) -> None:
     """Seconds from the click to the edited face with its landmarks, on faces that are shown already."""
-    from draggan.editor import EditRun, FaceEditor
+    from draggan.editor import EditTask
+    from draggan.face import Subject
     from draggan.generators import load_directions, load_generator
     from draggan.landmarks import landmark_detector
 
     model = load_generator(device=device)
-    editor = FaceEditor(model, landmark_detector("auto", device), load_directions(model))
+    detector, directions = landmark_detector("auto", device), load_directions(model)
     seconds = {name: [] for name in EDITS}
     done = dict.fromkeys(EDITS, 0)
     dragged = dict.fromkeys(EDITS, 0)
     for seed in range(-2, options.faces):  # two faces to warm up
-        face = editor.look(model.seed_styles(seed % 1000))
+        face = Subject(model, detector, directions, seed=seed % 1000).face()
         for name in EDITS:
-            edit_run = EditRun(editor, face, name)
+            task = EditTask(face, name)  # finds the landmarks of the face
             wait(device)
             began = time.perf_counter()
-            for _ in edit_run:
+            for _ in task:
                 pass
+            _ = task.face.picture, task.face.points  # what is shown and what the next edit begins with
             if seed >= 0:
                 seconds[name].append(time.perf_counter() - began)
-                done[name] += edit_run.result.ok
-                dragged[name] += edit_run.drag is not None
+                done[name] += task.ok
+                dragged[name] += task.result.steps > 0
     for name in EDITS:
         slowest = max(seconds[name])
         note = f"median of {options.faces} faces, slowest {slowest:.2f} s, {done[name]} reached"
@@ -180,8 +182,8 @@ def edits(options: Options, device: torch.device, output: Path) -> None:
     say("one-click edit", f"{statistics.median(together):.3f} s", f"median of all {len(together)}")
     styles = model.seed_styles(0)
     picture = model.picture(styles)
-    find = timed(device, lambda: editor.find(picture))
-    say("... of it landmarks, each look", f"{find:.1f} ms", f"{editor.detector.name}, on the processor")
+    find = timed(device, lambda: detector.detect(picture))
+    say("... of it landmarks, each look", f"{find:.1f} ms", f"{detector.name}, on the processor")
     say("... of it the picture, each look", f"{timed(device, lambda: model.picture(styles)):.1f} ms")
 
 
@@ -227,33 +229,60 @@ def batch(options: Options, device: torch.device, output: Path) -> None:
 
 
 def photo(options: Options, device: torch.device, output: Path) -> None:
-    """Inversion of a photo, and the edits in it; the photo is one of scikit-image's where that is installed."""
+    """A photo's face into the generator, and the edits in it; the photo is scikit-image's where that is installed.
+
+    The first one of a process takes longer: a GPU's library chooses and loads a kernel for each layer.
+    """
+    from draggan.editor import EditTask
+    from draggan.generators import load_directions, load_generator
+    from draggan.inversion import Preset
+    from draggan.landmarks import landmark_detector
+    from draggan.perceptual import Perceptual
+    from draggan.photo_editor import CutOut, PhotoTask
+    from draggan.photos import find_faces, open_photo
+
+    model = load_generator(device=device)
     path = output / "face.png"
     try:
         from skimage.data import astronaut
 
         pixels, what = astronaut(), "scikit-image's astronaut"
     except ImportError:
-        from draggan.generators import load_generator
-
-        model = load_generator(device=device)
         pixels, what = model.picture(model.seed_styles(7, psi=1.0)), "a generated face as a photo"
     Image.fromarray(pixels).save(path)
+    detector, directions, perceptual = (
+        landmark_detector("auto", device),
+        load_directions(model),
+        Perceptual(device),
+    )
+    opened = open_photo(path)
+    cut_out = CutOut(opened, find_faces(opened, detector)[0], model.resolution)
+
+    def found(preset: str | Preset) -> tuple[PhotoTask, float]:
+        task = PhotoTask(cut_out, model, detector, directions, preset, perceptual)
+        wait(device)
+        began = time.perf_counter()
+        for _ in task:
+            pass
+        wait(device)
+        return task, time.perf_counter() - began
+
+    say(
+        "photo, first step of the process",
+        f"{found(Preset(1, 1))[1]:.2f} s",
+        "of the styles and of the weights",
+    )
     for preset in ("fast", "best"):
-        folder = output / f"photo_{preset}"
-        start(
-            *("benchmarks/photos.py", "--photos", path, "--presets", preset),
-            *("--output", folder, "--device", device),
-        )
-        record = json.loads((folder / "photos.jsonl").read_text().splitlines()[-1])
-        say(
-            f"photo, {preset}",
-            f"{record['seconds']:.2f} s",
-            f"{what}; identity distance {record['identity']:.3f}, error {record['error']:.4f}",
-        )
+        task, seconds = found(preset)
+        drawn = task.inversion.result.generator.picture(task.inversion.result.styles)
+        say(f"photo, {preset}", f"{seconds:.2f} s", f"{what}; error on the face {cut_out.error(drawn):.4f}")
         for name in EDITS:
-            edit = record[name]
-            say(f"... then {name}", f"{edit['seconds']:.2f} s", f"{edit['reason']}, {edit['steps']} steps")
+            edit = EditTask(task.face, name)
+            began = time.perf_counter()
+            for _ in edit:
+                pass
+            note = f"{edit.reason}, {edit.result.steps} steps"
+            say(f"... then {name}", f"{time.perf_counter() - began:.2f} s", note)
 
 
 def training(options: Options, device: torch.device, output: Path) -> None:

@@ -182,12 +182,12 @@ def landmarks() -> np.ndarray:
 @pytest.mark.parametrize("directions", [True, False])
 def test_one_click_edits(model, name, directions):
     pytest.importorskip("dlib")
-    from draggan.editor import EditRun, FaceEditor
+    from draggan.editor import EditTask
+    from draggan.face import Subject
     from draggan.landmarks import landmark_detector
 
-    editor = FaceEditor(model, landmark_detector("dlib"), load_directions(model) if directions else None)
-    face = editor.look(model.seed_styles(5))
-    edit = EditRun(editor, face, name)
+    learned = load_directions(model) if directions else None
+    edit = EditTask(Subject(model, landmark_detector("dlib"), learned, seed=5).face(), name)
     for _ in edit:
         pass
     assert edit.result.ok, edit.result
