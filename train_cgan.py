@@ -109,7 +109,7 @@ def main() -> None:
     networks = training.networks
     label_channels = len(training.labels.colours) or 3
     critic = PatchDiscriminator(options.receptive_field, options.d_width, label_channels)
-    adam = torch.optim.Adam(critic.parameters(), lr=options.d_lr, betas=(0.5, 0.999))
+    adam = torch.optim.Adam(critic.parameters(), lr=options.d_lr, betas=(0.5, 0.999), fused=networks.fused)
     networks.add("discriminator", critic, adam)
     generator, discriminator = networks["generator"], networks["discriminator"]
     d_loss, g_loss = GAN_LOSSES[options.gan_loss]

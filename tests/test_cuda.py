@@ -188,8 +188,7 @@ def test_one_click_edits(model, name, directions):
     from draggan.landmarks import landmark_detector
 
     learned = load_directions(model) if directions else None
-    face = Subject(model, landmark_detector("dlib"), learned, seed=5).face()
-    edit = EditTask(face, name)
+    edit = EditTask(Subject(model, landmark_detector("dlib"), learned, seed=5).face(), name)
     for _ in edit:
         pass
     assert edit.result.ok, edit.result

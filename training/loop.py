@@ -107,7 +107,7 @@ class Training:
             except torch.OutOfMemoryError:
                 size = f"--batch-size {self.options.batch_size} and --image-size {self.options.image_size}"
                 raise UserError(
-                    f"the memory of {self.device} is too small for {size}; lower one of them, or end other "
+                    f"the memory of {self.accelerator.device} is too small for {size}; lower one of them, or end other "
                     "programs that use this GPU"
                 ) from None
 
@@ -312,7 +312,11 @@ class Means:
             self.counts[name] += 1
 
     def values(self) -> dict[str, float]:
-        return {name: (value / self.counts[name]).item() for name, value in self.sums.items()}
+        """{name: mean}; waits for the device once."""
+        if not self.sums:
+            return {}
+        means = torch.stack([value / self.counts[name] for name, value in self.sums.items()])
+        return dict(zip(self.sums, means.tolist(), strict=True))
 
 
 def rate(progress: float, schedule: str, warmup: float) -> float:

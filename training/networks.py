@@ -41,7 +41,8 @@ class Networks:
             {"params": generator.encoder_parameters(), "lr": options.lr * options.encoder_lr},
             {"params": generator.decoder_parameters(), "lr": options.lr},
         ]
-        self.add("generator", generator, torch.optim.AdamW(groups, weight_decay=options.weight_decay))
+        adam = torch.optim.AdamW(groups, weight_decay=options.weight_decay, fused=self.fused)
+        self.add("generator", generator, adam)
 
     def add(self, name: str, module: nn.Module, optimiser: Optimizer) -> nn.Module:
         """Put a network and its optimiser under the run's care: device, ranks, schedule, checkpoint."""
@@ -53,6 +54,11 @@ class Networks:
             module = torch.compile(module)
         self.modules[name], self.optimisers[name] = self.accelerator.prepare(module, optimiser)
         return self.modules[name]
+
+    @property
+    def fused(self) -> bool | None:
+        """For an optimiser: a GPU updates all weights at once, or its launches take longer than its work."""
+        return True if self.accelerator.device.type == "cuda" else None
 
     def __getitem__(self, name: str) -> nn.Module:
         """The network to train with, in the wrappers of ranks and compiler."""

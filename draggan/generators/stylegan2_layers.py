@@ -148,6 +148,9 @@ class StyledConv(nn.Module):
             self._prepared[dtype] = (energy, weight, noise, bias, blur)
         return self._prepared[dtype]
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_prepared": {}}  # a copy makes its own when it needs them
+
     def _apply(self, fn, recurse=True):
         self._prepared.clear()  # the weights move to another device or type
         return super()._apply(fn, recurse)

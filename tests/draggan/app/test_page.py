@@ -49,7 +49,7 @@ def test_smile_from_click_to_result(visit, app):
     with Image.open(download.value.path()) as image:
         assert image.format == "PNG"
         assert image.text["Comment"].startswith("AI-made")
-        assert np.array_equal(np.array(image), app.only_session().picture)
+        assert np.array_equal(np.array(image), app.only_session().face.picture)
     with page.expect_download() as download:
         page.click("#download-animation")
     with Image.open(download.value.path()) as animation:
@@ -89,11 +89,11 @@ def test_points_by_hand_stop_go_on_and_clear(visit, app):
     said(page, "step [2-9]", "#progress")
     page.click("#stop")
     said(page, "Stopped after")
-    step = app.only_session().step
+    step = app.only_session().screen.step
     page.screenshot(path=OUTPUT / "stopped.png")
     page.click("#start")
     said(page, "Dragging|Ended|Done")
-    wait_until(lambda: app.only_session().step > step)
+    wait_until(lambda: app.only_session().screen.step > step)
     page.click("#stop")
     said(page, "Stopped after")
     page.click("#clear-points")
@@ -245,7 +245,7 @@ def test_a_model_that_makes_no_faces(visit, app):
     said(page, "where this point")
     click_picture(page, 0.55, 0.50)
     said(page, "press Start")
-    start = app.only_session().styles.clone()
+    start = app.only_session().face.styles.clone()
     page.click("#start")
     said(page, "Done after|Ended after")
     session = app.only_session()
@@ -263,13 +263,13 @@ def test_a_model_is_fetched_with_progress(visit, app):
     assert not page.is_visible("#fetch")
     choose_model(page, f"{FETCHED} ↓")
     said(page, f"{FETCHED} is not here yet")
-    assert app.only_session().subject.model == "mobile-ffhq"
+    assert app.only_session().face.generator.name == "mobile-ffhq"
     page.screenshot(path=OUTPUT / "not-here.png")
     page.click("#fetch")
     said(page, r"Fetching.* 0\.[1-4] of about 0\.5 MB")
     page.screenshot(path=OUTPUT / "fetching.png")
     said(page, "does not make faces")
-    assert app.only_session().subject.model == FETCHED
+    assert app.only_session().face.generator.name == FETCHED
     assert not page.is_visible("#fetch")
     page.click("#model input")
     assert page.get_by_role("option", name=FETCHED).inner_text().strip().endswith(FETCHED)  # no size any more
@@ -297,7 +297,7 @@ def test_chinese_at_a_phones_width_by_keyboard(visit, app, width):
 
 def test_a_closed_page_frees_its_session(visit, app):
     page = visit()
-    folder = app.only_session().folder
+    folder = app.only_session().files.path
     assert folder.is_dir()
     page.context.close()
     wait_until(lambda: app.sessions.live == 0)
