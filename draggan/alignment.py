@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from draggan.edits import frame
+from draggan.frame import frame
 
 # FFHQ: half the side of the square is the larger of these shares of the eye-to-eye and the eye-to-mouth
 # distance; its centre lies this share of the way from the eyes to the mouth.

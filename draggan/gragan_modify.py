@@ -26,6 +26,7 @@ from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
 from draggan.app.models import Models
+from draggan.app.scripts import CLICKS_WAIT, READ_ALOUD, RESET_SLIDERS
 from draggan.app.sessions import Sessions
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
@@ -36,27 +37,6 @@ from draggan.photos import MAX_BYTES
 I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
 # The theme's own font, from the app itself; its 600 weight as Gradio brings it has few letters.
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
-READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
-RESET_SLIDERS = """() => document.addEventListener('dblclick', event => {
-    const slider = event.target.closest('#sliders input[type=range]')
-    if (!slider) return
-    slider.value = 0
-    slider.dispatchEvent(new Event('input', {bubbles: true}))
-    slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}))
-})"""
-# While a new picture loads, its size is unknown, and Gradio drops a click on it: clicks wait, in their order.
-CLICKS_WAIT = """() => {
-    const waiting = [], picture = () => document.querySelector('#picture img')
-    const pass = () => {
-        if (picture().complete) picture().dispatchEvent(new MouseEvent('click', waiting.shift()))
-        if (waiting.length) setTimeout(pass, 30)
-    }
-    window.addEventListener('click', event => {
-        if (event.target !== picture() || !event.isTrusted || (picture().complete && !waiting.length)) return
-        event.stopImmediatePropagation()
-        if (waiting.push(event) === 1) setTimeout(pass, 30)
-    }, true)
-}"""
 LAST = "always_last"
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 STYLE = Path(__file__).with_name("app") / "page.css"
@@ -261,8 +241,8 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["start"].click, handlers.drag("start"), concurrency_limit=16)
     on(parts["stop"].click, handlers.act("stop"), queue=False)
     on(parts["landmarks"].input, handlers.act("show_landmarks"), ("landmarks",))
-    on(parts["undo"].click, handlers.act("undo"))
-    on(parts["redo"].click, handlers.act("redo"))
+    for name in ("undo", "redo"):
+        on(parts[name].click, handlers.act(name))
     for name, action in {
         "undo_point": "undo",
         "clear_points": "clear_points",

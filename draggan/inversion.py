@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan.alignment import face_region, hull
-from draggan.edits import frame
+from draggan.frame import frame
 from draggan.generators import Generator
 from draggan.perceptual import Perceptual
 

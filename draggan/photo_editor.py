@@ -32,8 +32,8 @@ from draggan.alignment import (
     paste,
     without_ghosts,
 )
-from draggan.edits import frame
 from draggan.face import Face, Subject
+from draggan.frame import frame
 from draggan.generators import Directions, Generator
 from draggan.inversion import Inversion, Inverted, Preset
 from draggan.landmarks import Detection, LandmarkDetector

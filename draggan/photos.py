@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from common.commandline import write_atomically
 from draggan.alignment import cut, ffhq_alignment
-from draggan.edits import frame
+from draggan.frame import frame
 from draggan.landmarks import Detection, LandmarkDetector
 
 # Other formats that Pillow knows are left out: some start programs, some are no photos.

@@ -1,14 +1,14 @@
-"""The app below its page, which is gragan_modify.py.
+"""The app below its page, which is gragan_modify.py. Only handlers.py and endpoints.py know Gradio.
 
-handlers.py, endpoints.py   what the page's events and scripts call; the only ones that know Gradio
-studio.py                   models, landmarks and the live sessions of one device
-session.py, editing.py      one person's picture and history; its marks and drags; marks.py, history.py: parts of them
-own_photo.py, sliding.py    one's own photo, and the sliders of instant edits: two more
-view.py                     what a page shows of it
-dragging.py                 a drag from Start to its end: pulls.py, its steps; previews.py, when it is drawn
-looks.py                    how a picture is drawn, in little memory
-turns.py, jobs.py           one drag or other long job at a time; the one of a session
+handlers.py, endpoints.py   what the page's events and scripts call; scripts.py, page.css: the page in the browser
+sessions.py, models.py      the live sessions; the models, directions and landmarks that they share
+session.py                  one person's work; made of the parts below, which do not know it
+stage.py, history.py        the face that is shown, and the results before it
+screen.py, marks.py         what is seen of it: picture, points and region, message; view.py: all of it at one moment
+sliders.py, open_photo.py   how the sliders stand; the photo that a person has put in
+jobs.py                     tasks at work, with pictures on the way; previews.py: when one is drawn
+queue.py                    threads, locks, and the queue with its length
 drawing.py                  marks over a picture
 files.py, folder.py         pictures and animations as files that say they are AI-made; a session's folder
-fetches.py, texts.py        fetching models with progress; all that is said, in English and Chinese
+fetches.py, texts.py        fetching models with progress; all texts, in English and Chinese
 """

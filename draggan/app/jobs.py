@@ -8,7 +8,7 @@ A job knows the stage, whose screen it draws on, and asks whether it is to stop;
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,16 @@ import numpy as np
 
 from draggan.app import files
 from draggan.app.history import Entry
+from draggan.app.marks import Marks
 from draggan.app.previews import Previews
+from draggan.app.sliders import bad_strength
 from draggan.app.stage import Stage
-from draggan.app.texts import Message
-from draggan.instant import SliderTask
+from draggan.app.texts import Message, TranslatedError
+from draggan.drag import Settings, with_settings
+from draggan.editor import EditTask, edit_settings
+from draggan.edits import EDITS, EditError
+from draggan.face import Face
+from draggan.instant import Sliders, SliderTask
 from draggan.photo_editor import PhotoTask
 from draggan.points import PointsTask
 from draggan.tasks import Task
@@ -28,6 +34,38 @@ MAX_FRAMES = 80  # of an animation
 UNEDITED = "A photo; not edited"
 
 Stopping = Callable[[], bool]
+
+
+def edit_task(
+    face: Face, edits: Mapping[str, float], changes: Mapping, sliders: Sliders | None = None
+) -> EditTask:
+    """Edits {name: strength} of a face. changes: what differs from the settings that suit them.
+
+    TranslatedError for an edit that there is not, and for a strength out of its range.
+    """
+    for name in edits:
+        if name not in EDITS:
+            raise TranslatedError("unknown_edit", name=name, known=", ".join(EDITS))
+    settings = changed(edit_settings(face.subject, edits), changes, face)
+    try:
+        return EditTask(face, edits, settings=settings, sliders=sliders)
+    except EditError:
+        raise bad_strength(next(iter(edits))) from None
+
+
+def points_task(face: Face, marks: Marks, changes: Mapping) -> PointsTask:
+    """Points by hand on a face. TranslatedError where no pair is marked; a handle without a target goes."""
+    handles, targets = marks.pairs()
+    marks.handles = handles.tolist()
+    return PointsTask(face, handles, targets, marks.region, changed(Settings(), changes, face))
+
+
+def changed(usual: Settings, changes: Mapping, face: Face) -> Settings:
+    """Settings with a person's own changes, as far as the face's generator goes."""
+    changes = dict(changes)
+    if "free_rows" in changes:
+        changes["free_rows"] = min(changes["free_rows"], face.generator.num_rows)
+    return with_settings(usual, **changes)
 
 
 @dataclass(frozen=True)

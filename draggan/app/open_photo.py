@@ -7,7 +7,6 @@ task = photo.task(models, "mobile-ffhq", "fast")     # brings the chosen face in
 photo.close()
 """
 
-import re
 from pathlib import Path
 
 from draggan.alignment import cut, ffhq_alignment
@@ -104,12 +103,6 @@ class OpenPhoto:
         if self.photo is None:
             raise TranslatedError("no_photo")
         return self.photo
-
-
-def edited_name(photo: Photo) -> str:
-    """What the file of an edited photo is called."""
-    stem = re.sub(r"[^\w-]+", "_", Path(photo.name).stem)[:60] or "photo"
-    return f"{stem}_edited.png"
 
 
 def translated(error: PhotoError) -> TranslatedError:

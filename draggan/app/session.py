@@ -18,24 +18,20 @@ from pathlib import Path
 from draggan.app import drawing
 from draggan.app.folder import Folder
 from draggan.app.history import Entry, History
-from draggan.app.jobs import Outcome, TaskRun, bring_in, slide
+from draggan.app.jobs import Outcome, TaskRun, bring_in, edit_task, points_task, slide
 from draggan.app.marks import Marks
 from draggan.app.models import Models
-from draggan.app.open_photo import OpenPhoto, edited_name
+from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Queue, QueueFullError, Worker
 from draggan.app.screen import Screen
-from draggan.app.sliders import SliderState, bad_strength
+from draggan.app.sliders import SliderState
 from draggan.app.stage import Stage
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View, view_of
-from draggan.drag import Settings, with_settings
-from draggan.editor import MASK_SIDE, EditTask, edit_settings
-from draggan.edits import EDITS, EditError
+from draggan.editor import MASK_SIDE, EditTask
 from draggan.face import Face, NoFaceError
 from draggan.generators import DEFAULT_PSI
 from draggan.inversion import Preset
-from draggan.photo_editor import PhotoSubject
-from draggan.points import PointsTask
 from draggan.tasks import Task
 
 LOG = logging.getLogger(__name__)
@@ -56,17 +52,9 @@ class Session:
         self._if_withdrawn = Message("ready")
         self.animation: Path | None = None
 
-    @property
-    def face(self) -> Face | None:
-        return self.stage.face
-
-    @property
-    def history(self) -> History:
-        return self.stage.history
-
-    @property
-    def marks(self) -> Marks:
-        return self.screen.marks
+    face = property(lambda self: self.stage.face)  # Face, or None before the first one
+    history = property(lambda self: self.stage.history)
+    marks = property(lambda self: self.screen.marks)
 
     # --- choosing a face --------------------------------------------------------------------------------------
 
@@ -100,7 +88,7 @@ class Session:
         self._say(self.photo.message)
 
     def close_photo(self) -> None:
-        """The photo is no longer wanted; a face of it that was brought in stays."""
+        """Forget the photo; a face of it that was brought in stays."""
         self._require_idle()
         self.photo.close()
         self._say(Message("ready"))
@@ -118,20 +106,14 @@ class Session:
         job = lambda: bring_in(task, self.stage, self._worker.stopping)  # noqa: E731
         self._begin(job, Message("photo_search"), Message("photo_not_begun"))
 
+    def require_photo_shown(self) -> None:
+        """TranslatedError where what is shown is no photo's face."""
+        self.stage.require_photo()
+
     def save_photo(self) -> Path:
         """The whole photo with what is shown, at its own size, as PNG."""
         self._require_idle()
-        self.require_photo_shown()
-        subject = self.face.subject
-        photo = subject.cut_out.photo
-        path = self.files.path / edited_name(photo)
-        photo.write(path, subject.paste(self.face), Edit=self.history.now.title)
-        return path
-
-    def require_photo_shown(self) -> None:
-        """TranslatedError where what is shown is no photo's face."""
-        if not isinstance(self.face.subject, PhotoSubject):
-            raise TranslatedError("no_photo_shown")
+        return self.stage.save_photo()
 
     # --- marks ------------------------------------------------------------------------------------------------
 
@@ -140,12 +122,7 @@ class Session:
         with self.lock:
             self._require_idle()
             face = self.stage.require_landmarks()
-            if name not in EDITS:
-                raise TranslatedError("unknown_edit", name=name, known=", ".join(EDITS))
-            try:
-                task = EditTask(face, name, strength, self._settings(edit_settings(face.subject, [name])))
-            except EditError:
-                raise bad_strength(name) from None
+            task = edit_task(face, {name: strength}, self.settings)
             self._forget_task()
             self._mark_edit(task)
             self._say(Message("press_start"))
@@ -201,13 +178,9 @@ class Session:
             before, strengths = self.history.now, self.sliders.strengths(self.history.now)
             if self.task is None and not self.marks.targets and strengths:  # what the sliders say, by a drag
                 before, sliders = self.sliders.start, self.sliders.task.sliders
-                settings = self._settings(edit_settings(self.face.subject, strengths))
-                self._mark_edit(EditTask(sliders.start, strengths, settings=settings, sliders=sliders))
+                self._mark_edit(edit_task(sliders.start, strengths, self.settings, sliders))
             if self.task is None:
-                handles, targets = self.marks.pairs()
-                self.marks.handles = handles.tolist()
-                region, settings = self.marks.region, self._settings(Settings())
-                self.task = PointsTask(self.face, handles, targets, region, settings)
+                self.task = points_task(self.face, self.marks, self.settings)
             if self._run is None:
                 self.history.compare(before)
                 self.screen.step, self.animation = 0, None
@@ -227,7 +200,6 @@ class Session:
             self._follow()
 
     def release_slider(self) -> None:
-        """No slider is held any more."""
         if task := self.sliders.task:
             task.release()
 
@@ -239,8 +211,7 @@ class Session:
                 self._followed(stopped=True)
 
     def watch(self, every: float = 0.5) -> Iterator[View]:
-        """The view now, and then until nothing runs: a new picture or the end at once, numbers alone at most every
-        so many seconds, because a browser on the same cores takes its time from the drag."""
+        """The view now, and then until nothing runs: pictures and the end at once, numbers every so many seconds."""
         shown = None
         while True:
             view = self.view()
@@ -251,12 +222,6 @@ class Session:
             if not view.running:
                 return
             self._worker.wait(lambda drawn=view.image: self.screen.image != drawn or not self.running, every)
-
-    def _settings(self, usual: Settings) -> Settings:
-        settings = dict(self.settings)
-        if "free_rows" in settings:
-            settings["free_rows"] = min(settings["free_rows"], self.face.generator.num_rows)
-        return with_settings(usual, **settings)
 
     def _follow(self) -> None:
         if self.sliders.behind and not self._following:
@@ -337,8 +302,7 @@ class Session:
             self._say(Message("returned"))
 
     def _slid_for(self, entry: Entry) -> None:
-        self.sliders.stand_for(entry, at_rest=not self.running)
-        self.stage.kept = self.sliders.kept
+        self.stage.kept = self.sliders.stand_for(entry, at_rest=not self.running)
 
     def _forget_task(self) -> None:
         self.task = self._run = self.animation = None
@@ -358,8 +322,6 @@ class Session:
             self._require_open()
             _, problem = self.models.directions(self.model)
             return view_of(self.stage, self._worker, self.sliders, self.photo, self.animation, problem)
-
-    # --- the end ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop and forget everything."""

@@ -39,19 +39,16 @@ class SliderState:
         known = shown and self.task and shown.slid_from is self.task.sliders.start
         return dict(shown.strengths) if known else {}
 
-    def stand_for(self, shown: Entry, at_rest: bool = True) -> None:
+    def stand_for(self, shown: Entry, at_rest: bool = True) -> tuple[Face, ...]:
         """Another result is shown: they stand as they did for it, or begin anew from it.
 
         at_rest: False while the face follows; they may have been moved on by then.
+        Returns the faces that all pictures of theirs begin with.
         """
         if self.task and shown is not self.start and shown.slid_from is not self.task.sliders.start:
             self.close()
         elif self.task and at_rest:
             self.task.stand(self.strengths(shown))
-
-    @property
-    def kept(self) -> tuple[Face, ...]:
-        """The face that all pictures of theirs begin with."""
         return (self.task.sliders.start,) if self.task else ()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ stage.go(lambda history: history.walk(-1))
 stage.require_landmarks()
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -82,6 +83,21 @@ class Stage:
         except NoFaceError:
             raise TranslatedError("no_face") from None
         return self.face
+
+    def require_photo(self) -> PhotoSubject:
+        """Whose face is shown. TranslatedError where it is no photo's."""
+        if not isinstance(self.face.subject, PhotoSubject):
+            raise TranslatedError("no_photo_shown")
+        return self.face.subject
+
+    def save_photo(self) -> Path:
+        """The whole photo with the shown face, at its own size, as PNG."""
+        subject = self.require_photo()
+        photo = subject.cut_out.photo
+        stem = re.sub(r"[^\w-]+", "_", Path(photo.name).stem)[:60] or "photo"
+        path = self.folder.path / f"{stem}_edited.png"
+        photo.write(path, subject.paste(self.face), Edit=self.history.now.title)
+        return path
 
     def draw(self) -> None:
         """The screen shows the face with the marks."""

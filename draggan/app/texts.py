@@ -1,7 +1,7 @@
-"""All texts of the app, in English and Chinese: the page's labels, the messages of sessions, and what is wrong.
+"""All texts of the app, in English and Chinese: one table, and therefore a long file.
 
-A text's value that is itself a key is translated, too: the name of an edit, why a drag ended. So are the
-messages of a tuple, and a list of keys.
+There are the page's labels, the messages of sessions, and what is wrong. A text's value that is itself a key is
+translated, too: the name of an edit, why a drag ended. So are the messages of a tuple, and a list of keys.
 """
 
 from typing import NamedTuple

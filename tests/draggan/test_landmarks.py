@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from draggan import landmarks
-from draggan.edits import MIRROR, measures
+from draggan.edits import measures
+from draggan.frame import MIRROR
 from draggan.generators import ModelError, load_generator
 from draggan.identity import SAME_PERSON, Identity, identity_distance
 from draggan.landmarks import DlibDetector, FaceAlignmentDetector, landmark_detector

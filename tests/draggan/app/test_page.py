@@ -6,7 +6,7 @@ from app_server import FETCHED, SLOW, said, wait_until
 from browser import OUTPUT
 from PIL import Image
 
-from draggan.app import session as session_module
+from draggan.app import jobs
 from draggan.editor import EditTask
 from draggan.points import PointsTask
 
@@ -168,7 +168,7 @@ def test_points_by_keyboard(visit, app):
 def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch):
     made = []  # a drag of three steps may be over before anybody looks
     keep = lambda *given: made.append(PointsTask(*given)) or made[-1]  # noqa: E731
-    monkeypatch.setattr(session_module, "PointsTask", keep)
+    monkeypatch.setattr(jobs, "PointsTask", keep)
     page = visit()
     page.click("#by-hand button")
     page.click("#paint")

@@ -11,13 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from segmentation_data import SMALL, make_pairs
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from fake_devices import DEVICE, outside
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-import predict
-import train_cgan
-import train_l1
 from draggan import inversion, perceptual
 from draggan.drag import PAPER, Drag, Settings
 from draggan.editor import EditTask
@@ -31,78 +27,6 @@ from draggan.inversion import Inversion, Preset
 from draggan.landmarks import Detection
 from draggan.perceptual import Perceptual
 from draggan.photo_editor import PhotoTask
-from FCN_network2 import Generator, GeneratorParams
-
-DEVICE = torch.device("lazy", 0)
-
-
-class Reads:
-    """Counts how often a value of the device is read, since the last look."""
-
-    def __init__(self):
-        self.count = 0
-
-    def __call__(self) -> int:
-        count, self.count = self.count, 0
-        return count
-
-
-def move(module: nn.Module, device: torch.device | str | None = None, **_) -> nn.Module:
-    """`Module.to` for fake tensors, which torch's own cannot swap. Optimisers must be made afterwards."""
-    for each in module.modules():
-        for name, tensor in each._parameters.items():
-            if tensor is not None:
-                each._parameters[name] = nn.Parameter(tensor.detach().to(device), tensor.requires_grad)
-        for name, tensor in each._buffers.items():
-            each._buffers[name] = tensor.to(device)
-    return module
-
-
-@pytest.fixture
-def reads(monkeypatch) -> Reads:
-    """Inside this fixture everything is fake. Values that are read are 1, and count where they lie on the device."""
-    reads = Reads()
-    copy = FakeTensor.cpu
-
-    def cpu(self: FakeTensor) -> Tensor:
-        reads.count += self.device == DEVICE
-        return copy(self)
-
-    def ones(self: FakeTensor) -> np.ndarray:
-        assert self.device.type == "cpu", "numpy of a tensor on the device"
-        return _ones(self)
-
-    def value(self: FakeTensor):
-        reads.count += self.device == DEVICE
-        return 1.0
-
-    for name in ("item", "__float__"):
-        monkeypatch.setattr(FakeTensor, name, value, raising=False)
-    monkeypatch.setattr(FakeTensor, "__bool__", lambda self: bool(value(self)), raising=False)
-    monkeypatch.setattr(FakeTensor, "__int__", lambda self: int(value(self)), raising=False)
-    monkeypatch.setattr(FakeTensor, "tolist", lambda self: (value(self), _ones(self).tolist())[1])
-    monkeypatch.setattr(FakeTensor, "cpu", cpu, raising=False)
-    monkeypatch.setattr(FakeTensor, "numpy", ones, raising=False)
-    monkeypatch.setattr(nn.Module, "to", move)
-    monkeypatch.setattr(Drag, "_offsets_disc", outside(Drag._offsets_disc))  # chooses by values, on the CPU
-    monkeypatch.setattr(torch, "cov", lambda x: x @ x.T)  # asks for a value, once for each photo
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        yield reads
-
-
-def outside(function):
-    """The function as it is without the mode, with real tensors."""
-
-    def real(*arguments, **_):
-        with unset_fake_temporarily():
-            return function(*arguments)
-
-    return real
-
-
-def _ones(tensor: Tensor) -> np.ndarray:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return np.ones(tuple(tensor.shape), kind)
 
 
 def mobile() -> MobileStyleGAN:
@@ -301,77 +225,3 @@ def test_a_photo_and_an_edit_in_it(reads, monkeypatch):
     for _ in edit:
         pass
     assert edit.face.picture.shape == (size, size, 3)
-
-
-# --- training and prediction ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("head", ["colours", "rgb"])
-@pytest.mark.parametrize("script", [train_l1, train_cgan])
-def test_training_steps(tmp_path, monkeypatch, request, script, head):
-    """The scripts as they are, up to their loop; its steps are then taken on the device."""
-    pairs, kept = make_pairs(tmp_path / "pairs"), {}
-    monkeypatch.setattr(script.Training, "fit", lambda self, step: kept.update(training=self, step=step))
-    words = [
-        "x",
-        "--dataset",
-        str(pairs),
-        "--output",
-        str(tmp_path / "run"),
-        "--head",
-        head,
-        *map(str, SMALL),
-    ]
-    words += ["--gan-start", "0", "--gan-ramp", "0"] if script is train_cgan else []
-    monkeypatch.setattr("sys.argv", words)
-    script.main()
-    training, step = kept["training"], kept["step"]
-    batches = list(training.data.train_loader)
-    photos = next(iter(training.data.val_loader))["photo"]
-
-    reads = request.getfixturevalue("reads")
-    networks, accelerator = training.networks, training.accelerator
-    monkeypatch.setattr(type(accelerator), "device", property(lambda self: DEVICE))
-    to_the_device(training)
-    training.progress.fraction = 0.5
-    for number, pairs in enumerate(batches[:3]):
-        batch = training.to_batch(pairs)
-        assert {tensor.device for tensor in batch if tensor is not None} == {DEVICE}
-        networks.set_rates(1.0)
-        losses = step(batch)
-        networks.average(number)
-        training.progress.step_of_epoch += 1
-        assert {loss.device for loss in losses.values()} == {DEVICE}
-        assert {loss.shape for loss in losses.values()} == {()}
-    assert reads() == 0
-    assert ("gan" in losses) == (script is train_cgan)
-    painted = training.predict(photos)
-    assert painted.device == DEVICE
-    assert painted.dtype == torch.uint8
-    assert reads() == 0
-
-
-def to_the_device(training) -> None:
-    """What `Training` has made is moved where it would have been made, and the optimisers follow."""
-    networks = training.networks
-    for name, module in networks.modules.items():
-        before = list(module.parameters())
-        move(module, DEVICE)
-        new = dict(zip(map(id, before), module.parameters(), strict=True))
-        for group in networks.optimisers[name].param_groups:
-            group["params"] = [new[id(parameter)] for parameter in group["params"]]
-    move(networks.ema, DEVICE)
-    tables = {name: getattr(training.labels, name) for name in ("weights", "nearest")}
-    for name, table in tables.items():
-        if table is not None:
-            object.__setattr__(training.labels, name, table.to(DEVICE))
-
-
-@pytest.mark.parametrize("colours", [(), ((0, 0, 0), (255, 0, 0), (0, 255, 0))])
-@pytest.mark.parametrize("image_size", [0, 64])
-def test_predict(reads, colours, image_size):
-    generator = outside(Generator)(GeneratorParams(colours)).eval().requires_grad_(False)
-    move(generator, DEVICE)
-    photo = np.zeros((70, 90, 3), np.uint8)
-    assert predict.paint(generator, photo, image_size).shape == photo.shape
-    assert reads() == 1
