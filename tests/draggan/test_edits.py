@@ -3,18 +3,8 @@
 import numpy as np
 import pytest
 
-from draggan.edits import (
-    EDITS,
-    MIRROR,
-    EditError,
-    Ellipse,
-    find_edit,
-    frame,
-    measures,
-    plan_edit,
-    reached,
-    region_mask,
-)
+from draggan.edits import EDITS, EditError, find_edit, measures, plan_edit, reached
+from draggan.frame import MIRROR, Ellipse, frame, region_mask
 
 
 def a_face(seed: int = 0) -> np.ndarray:
