@@ -55,8 +55,8 @@ class Training:
         """
         options.check()
         self.options = options
-        root = resolve(options.dataset)
         self.accelerator = make_accelerator(options.device, options.precision)
+        root = resolve(options.dataset)
         self.main = self.accelerator.is_main_process
         torch.manual_seed(options.seed)
         random.seed(options.seed)
