@@ -6,9 +6,9 @@ from app_server import FETCHED, SLOW, said, wait_until
 from browser import OUTPUT
 from PIL import Image
 
-from draggan.app import jobs
+from draggan.app import session as session_module
+from draggan.app.jobs import points_task
 from draggan.editor import EditTask
-from draggan.points import PointsTask
 
 
 def click_picture(page, x: float, y: float) -> None:
@@ -124,7 +124,7 @@ def test_an_edit_goes_on_after_stop(visit, app):
     session = app.only_session()
     task, step = session.task, session.screen.step
     assert isinstance(task, EditTask)
-    assert task.strength == 1.5
+    assert task.edits == {"open-mouth": 1.5}
     page.click("#start")
     said(page, "Done after|Ended after")
     assert session.screen.step > step
@@ -167,8 +167,8 @@ def test_points_by_keyboard(visit, app):
 
 def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch):
     made = []  # a drag of three steps may be over before anybody looks
-    keep = lambda *given: made.append(PointsTask(*given)) or made[-1]  # noqa: E731
-    monkeypatch.setattr(jobs, "PointsTask", keep)
+    keep = lambda *given: made.append(points_task(*given)) or made[-1]  # noqa: E731
+    monkeypatch.setattr(session_module, "points_task", keep)
     page = visit()
     page.click("#by-hand button")
     page.click("#paint")
