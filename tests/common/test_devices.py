@@ -19,7 +19,11 @@ COMMANDS = [
         for name in ("drag_step", "gan_ratio", "generator", "gpu", "photos", "sliders")
     ),
 ]
-NEEDS = {"benchmarks/photos.py": ["--photos", str(ROOT / "pics" / "photo.jpg")]}
+FACES = ["--dataset", str(ROOT / "datasets" / "faces")]
+NEEDS = {
+    "benchmarks/photos.py": ["--photos", str(ROOT / "pics" / "photo.jpg")],
+    **dict.fromkeys(("train_l1.py", "train_cgan.py", "benchmarks/gan_ratio.py"), FACES),
+}
 
 
 @pytest.fixture
