@@ -4,4 +4,5 @@ from app_server import app, visit  # noqa: F401
 from browser import browser  # noqa: F401
 from download_site import download, isolated, shelf, site  # noqa: F401
 from faces import command, detector, directions, faces, generator  # noqa: F401
+from fake_devices import reads  # noqa: F401
 from segmentation_data import pairs, trained  # noqa: F401

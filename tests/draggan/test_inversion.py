@@ -82,17 +82,17 @@ def test_principal_axes_make_w(generator):
     assert torch.allclose(axes @ axes.T, torch.diag((axes**2).sum(1)), atol=1e-3)
 
 
-def test_an_inversion_comes_nearer_and_shows_itself(found, face, generator):
+def test_an_inversion_comes_nearer_and_shows_itself(found, cut_out, generator):
     search, steps = found
     assert [p.step for p in steps] == list(range(1, 13))
     assert [p.stage for p in steps] == ["styles"] * 8 + ["weights"] * 4
     assert steps[7].loss < 0.8 * steps[0].loss
     assert steps[-1].loss < steps[8].loss
-    shown = [p for p in steps if p.picture is not None]
+    shown = [p for p in steps if p.preview is not None]
     assert shown[0].step <= 5  # a preview after a few seconds
     assert steps[-1].picture.shape == (1024, 1024, 3)
     result = search.result
-    assert face.error(result.generator.picture(result.styles)) < 0.6 * face.error(
+    assert cut_out.error(result.generator.picture(result.styles)) < 0.6 * cut_out.error(
         generator.picture(generator.styles(generator.mean_w[None]))
     )
     assert result.generator is not generator
@@ -103,29 +103,29 @@ def test_an_inversion_comes_nearer_and_shows_itself(found, face, generator):
     assert not any(weight.requires_grad for weight in result.generator.parameters())
 
 
-def test_an_inversion_can_be_left_at_any_time(face, generator, perceptual):
-    search = face.invert(generator, Preset(4, 2), perceptual)
+def test_an_inversion_can_be_left_at_any_time(cut_out, generator, perceptual):
+    search = Inversion(generator, cut_out.aligned, cut_out.points, Preset(4, 2), perceptual)
     assert search.result.styles.shape == (1, 23, 512)  # even before it began
     losses = []
     for progress in search:
         losses.append(progress.loss)
         if progress.step == 3:
             break
-    wanted = inversion.Wanted(face.aligned, face.points, perceptual, generator.device)
+    wanted = inversion.Wanted(cut_out.aligned, cut_out.points, perceptual, generator.device)
     with torch.no_grad():
         best = float(wanted.loss(generator.image(search.result.styles), inversion.PIXEL_WEIGHT))
     assert best == pytest.approx(min(losses), rel=1e-3)
     assert search.result.generator is generator
 
 
-def test_other_generators_can_be_inverted(perceptual, face):
+def test_other_generators_can_be_inverted(perceptual, cut_out):
     model = random_generator(config_f(64, is_face=True))
-    aligned = cv2.resize(face.aligned, (64, 64), interpolation=cv2.INTER_AREA)
-    search = Inversion(model, aligned, (face.points + 0.5) / 16 - 0.5, Preset(12, 6), perceptual)
+    aligned = cv2.resize(cut_out.aligned, (64, 64), interpolation=cv2.INTER_AREA)
+    search = Inversion(model, aligned, (cut_out.points + 0.5) / 16 - 0.5, Preset(12, 6), perceptual)
     losses = [progress.loss for progress in search]
     assert losses[11] < 0.9 * losses[0]
     assert losses[17] < losses[12]
     with pytest.raises(ValueError, match="unknown preset 'perfect'; known: fast, best"):
-        Inversion(model, aligned, face.points, "perfect", perceptual)
+        Inversion(model, aligned, cut_out.points, "perfect", perceptual)
     with pytest.raises(ValueError, match="expected an aligned picture"):
-        Inversion(model, face.aligned, face.points, "fast", perceptual)
+        Inversion(model, cut_out.aligned, cut_out.points, "fast", perceptual)
