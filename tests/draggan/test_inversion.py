@@ -90,8 +90,8 @@ def test_an_inversion_comes_nearer_and_shows_itself(found, cut_out, generator):
     assert steps[-1].loss < steps[8].loss
     shown = [p for p in steps if p.preview is not None]
     assert shown[0].step <= 5  # a preview after a few seconds
-    assert steps[-1].picture.shape == (1024, 1024, 3)
-    result = search.result
+    assert steps[-1].preview.shape == (1024, 1024, 3)
+    result = search.inversion.result
     assert cut_out.error(result.generator.picture(result.styles)) < 0.6 * cut_out.error(
         generator.picture(generator.styles(generator.mean_w[None]))
     )
