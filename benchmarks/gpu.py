@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.gpu_training import junyanz, reason, say, start, timed, training, wait
+from benchmarks.gpu_training import Clock, junyanz, reason, say, start, timed, training, wait
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +51,9 @@ class Options:
     batch_size: int = option(8, "pictures a training step")
     epochs: int = option(12, "of each training")
     trainings: str = option(
-        "l1-bf16-compiled,l1-bf16,l1-fp32-compiled,l1-fp32,cgan-bf16-compiled,cgan-bf16,cgan-fp32-compiled,cgan-fp32",
-        "which, with commas",
+        "l1-bf16-compiled,l1-bf16,l1-fp32,cgan-bf16", "which, with commas; also cgan-bf16-compiled and so on"
     )
+    minutes: float = option(10.0, "at most in all; what is not done by then is left away")
     junyanz: str | None = option(None, "a checkout of pytorch-CycleGAN-and-pix2pix to time beside ours")
     official: str | None = option(None, "a checkout of DragGAN to time beside ours")
     output: str | None = option(None, "folder for what the rows write; None: one that is taken away again")
@@ -64,7 +64,7 @@ class Options:
 # --- the rows -------------------------------------------------------------------------------------------------
 
 
-def card(options: Options, device: torch.device, output: Path) -> None:
+def card(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     name = "no GPU"
     if device.type == "cuda":
         about = torch.cuda.get_device_properties(device)
@@ -77,7 +77,7 @@ def card(options: Options, device: torch.device, output: Path) -> None:
     say("processor", "", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
 
 
-def generator(options: Options, device: torch.device, output: Path) -> None:
+def generator(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     from draggan.drag import Drag, Settings
     from draggan.generators import load_generator
 
@@ -99,9 +99,11 @@ def generator(options: Options, device: torch.device, output: Path) -> None:
     say("drag's step, 1 point", f"{timed(device, drag.step):.2f} ms", "features at 128")
 
 
-def drag(options: Options, device: torch.device, output: Path) -> None:
+def drag(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     command = ["benchmarks/drag_step.py", "--points", "1,5", "--steps", 30, "--device", device]
-    found = start(*command, *(("--official", Path(options.official).resolve()) if options.official else ()))
+    found = start(
+        clock, *command, *(("--official", Path(options.official).resolve()) if options.official else ())
+    )
     for resolution, points, seconds, memory in STEPS.findall(found):
         note = f"StyleGAN2, random weights, {memory} GB"
         say(
@@ -115,7 +117,7 @@ def drag(options: Options, device: torch.device, output: Path) -> None:
             say("", "", line)
 
 
-def edits(options: Options, device: torch.device, output: Path) -> None:
+def edits(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     """Seconds from the click to the edited face with its landmarks, on faces that are shown already."""
     from draggan.editor import EditTask
     from draggan.face import Subject
@@ -157,7 +159,7 @@ def edits(options: Options, device: torch.device, output: Path) -> None:
     say("... of it the picture, each look", f"{timed(device, lambda: model.picture(styles)):.1f} ms")
 
 
-def batch(options: Options, device: torch.device, output: Path) -> None:
+def batch(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     """edit_faces.py as anybody runs it: its pictures, landmarks and identity included, its start left away."""
 
     def command(folder: Path, first: int) -> list:
@@ -171,7 +173,7 @@ def batch(options: Options, device: torch.device, output: Path) -> None:
         lines = (folder / "edits.jsonl").read_text().splitlines()
         return [json.loads(line)["seconds"] for line in lines]
 
-    start(*command(output / "batch", 0))
+    start(clock, *command(output / "batch", 0))
     seconds = measured(output / "batch")[1:]  # the first one warms up
     say(
         "edit_faces.py, one process",
@@ -198,7 +200,7 @@ def batch(options: Options, device: torch.device, output: Path) -> None:
     say(f"edit_faces.py, {options.processes} processes at once", f"{rate:.2f} faces/s")
 
 
-def photo(options: Options, device: torch.device, output: Path) -> None:
+def photo(options: Options, device: torch.device, output: Path, clock: Clock) -> None:
     """A photo's face into the generator, and the edits in it; the photo is scikit-image's where that is installed.
 
     The first one of a process takes longer: a GPU's library chooses and loads a kernel for each layer.
@@ -261,10 +263,12 @@ ROWS = {row.__name__: row for row in (card, generator, drag, edits, batch, photo
 
 
 def measure(options: Options, names: list[str], device: torch.device, output: Path) -> None:
+    clock = Clock(options.minutes)
     for name in names:
         began = time.perf_counter()
         try:
-            ROWS[name](options, device, output)
+            clock.left()
+            ROWS[name](options, device, output, clock)
         except Exception as error:  # whatever a card, a driver or a missing package comes up with
             say(name, "failed", f"{type(error).__name__}: {reason(error)}")
         if device.type == "cuda":
@@ -281,6 +285,8 @@ def main() -> None:
     names = [name.strip() for name in options.rows.split(",")]
     if unknown := [name for name in names if name not in ROWS]:
         raise UserError(f"--rows {unknown[0]}: known are {', '.join(ROWS)}")
+    if not options.minutes > 0:
+        raise UserError(f"--minutes {options.minutes:g}: must be above 0; ten are enough on a fast card")
     if options.faces < 2:
         raise UserError(f"--faces {options.faces}: at least 2; the first one warms up")
     if options.output:

@@ -40,9 +40,28 @@ def timed(device: torch.device, work: Callable[[], object], repeats: int = 20) -
     return statistics.median(found)
 
 
-def start(*arguments: object) -> str:
-    """What one of our commands prints. RuntimeError with its last words where it fails."""
-    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+class Clock:
+    """How long a benchmark may go on."""
+
+    def __init__(self, minutes: float):
+        self._ends = time.monotonic() + 60 * minutes
+
+    def left(self) -> float:
+        """Seconds. TimeoutError where there are none."""
+        seconds = self._ends - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the time is over; give more --minutes, or fewer --rows and --trainings")
+        return seconds
+
+
+def start(clock: Clock, *arguments: object) -> str:
+    """What one of our commands prints. RuntimeError with its last words where it fails, or takes too long."""
+    words = [sys.executable, *map(str, arguments)]
+    try:
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=clock.left())
+    except subprocess.TimeoutExpired:
+        clock.left()
+        raise
     if done.returncode not in (0, 1) or not done.stdout.strip():  # 1: not all faces reached the edit
         raise RuntimeError((done.stderr.strip() or "no reason given").splitlines()[-1])
     return done.stdout
@@ -52,7 +71,7 @@ def reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def training(options, device: torch.device, output: Path) -> None:
+def training(options, device: torch.device, output: Path, clock: Clock) -> None:
     dataset = options.dataset
     if dataset == "auto":
         dataset = "camvid" if (ROOT / "datasets" / "camvid").is_dir() else "datasets/faces"
@@ -63,31 +82,54 @@ def training(options, device: torch.device, output: Path) -> None:
         f"{dataset}, {size} x {size}, batch {count}, {options.epochs} epochs; images a second, loading",
     )
     say("", "", "and augmenting included; GAN at every step; median of the epochs but the first")
-    ours = {}
-    for name in filter(None, options.trainings.split(",")):
-        try:
-            ours[name], note = train(name, dataset, options, device, output / name)
-            say(f"train_{name}", f"{ours[name]:.1f} /s", note)
-        except (RuntimeError, OSError, ValueError) as error:
-            say(f"train_{name}", "failed", reason(error))
+    names = [name for name in options.trainings.split(",") if name]
+    first, *others = names or [""]
+    fastest = measured(first, dataset, options, device, output, clock) if first else 0.0
+    # Theirs comes beside our first one, whatever the others will take.
     if options.junyanz is None:
         say("junyanz's pix2pix", "skipped", "give a checkout with --junyanz")
+    else:
+        for theirs in dict.fromkeys((count, 1)):
+            beside(theirs, fastest, first, dataset, options, device, clock)
+    for name in others:
+        measured(name, dataset, options, device, output, clock)
+
+
+def measured(name: str, dataset: str, options, device: torch.device, output: Path, clock: Clock) -> float:
+    """Images a second of one training, printed; 0 where it failed, and why is printed."""
+    try:
+        speed, note = train(name, dataset, options, device, output / name, clock)
+    except (RuntimeError, OSError, ValueError) as error:
+        say(f"train_{name}", "failed", reason(error))
+        return 0.0
+    say(f"train_{name}", f"{speed:.1f} /s", note)
+    return speed
+
+
+def beside(
+    batch: int, ours: float, name: str, dataset: str, options, device: torch.device, clock: Clock
+) -> None:
+    """The same of the pix2pix of --junyanz with that many pictures a step."""
+    words = [*("benchmarks/gpu.py", "--worker", "junyanz", "--junyanz", Path(options.junyanz).resolve())]
+    words += ["--dataset", dataset, "--batch-size", batch, "--device", device]
+    try:
+        speed = float(start(clock, *words, "--image-size", options.image_size).splitlines()[-1])
+    except (RuntimeError, OSError, ValueError) as error:
+        say(f"junyanz's pix2pix, batch {batch}", "failed", reason(error))
         return
-    for theirs in dict.fromkeys((count, 1)):
-        words = [*("benchmarks/gpu.py", "--worker", "junyanz", "--junyanz", Path(options.junyanz).resolve())]
-        words += ["--dataset", dataset, "--batch-size", theirs, "--device", device, "--image-size", size]
-        speed = float(start(*words).splitlines()[-1])
-        best = max(ours.values(), default=0.0)
-        note = f"unet_256 and PatchGAN, float32 as it comes; our fastest is {best / speed:.1f} times as fast"
-        say(f"junyanz's pix2pix, batch {theirs}", f"{speed:.1f} /s", note)
+    note = f"unet_256 and PatchGAN, float32 as it comes; train_{name} is {ours / speed:.1f} times as fast"
+    say(f"junyanz's pix2pix, batch {batch}", f"{speed:.1f} /s", note)
 
 
-def train(name: str, dataset: str, options, device: torch.device, folder: Path) -> tuple[float, str]:
+def train(
+    name: str, dataset: str, options, device: torch.device, folder: Path, clock: Clock
+) -> tuple[float, str]:
     """Images a second of one training, and a note on its last validation."""
     script, precision, *compiled = name.split("-")
     more = ["--gan-start", 0, "--gan-ramp", 0] if script == "cgan" else []
     began = time.perf_counter()
     start(
+        clock,
         *(f"train_{script}.py", "--dataset", dataset, "--output", folder, "--precision", precision),
         *(
             "--compile",
