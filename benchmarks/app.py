@@ -22,14 +22,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from draggan.app.pulls import PointPull
 
 from common.commandline import UserError, option, parse, run
 from draggan.app.handlers import Handlers
-from draggan.app.marks import Marks
 from draggan.app.sessions import Sessions
 from draggan.drag import Settings
 from draggan.gragan_modify import launch
+from draggan.points import PointsTask
 
 ROOT = Path(__file__).resolve().parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -122,14 +121,13 @@ def a_step(step_of: Callable[[], int]) -> np.ndarray:
 
 def alone(sessions: Sessions) -> np.ndarray:
     """`a_step` of a drag that nobody watches."""
-    generator = sessions.models.generator(sessions.models.default)
-    styles = sessions.models.face(sessions.models.default, 5).styles
-    pull = PointPull(generator, styles, Marks([list(HANDLE)], [list(TARGET)]), Settings(max_steps=STEPS))
+    face = sessions.models.face(sessions.models.default, 5)
+    task = PointsTask(face, [HANDLE], [TARGET], settings=Settings(max_steps=STEPS))
     steps = [0]
 
     def work() -> None:
-        while (made := pull.step()) is not None:
-            steps[0] = made[0].number
+        for progress in task:
+            steps[0] = progress.step
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -205,7 +203,7 @@ def previews(browser, port: int, rounds: int) -> None:
     sessions.close()
 
 
-def memory(sessions: int) -> None:
+def memory(count: int) -> None:
     """Resident memory that opened, used and dropped sessions leave."""
     sessions = Sessions()
 
@@ -214,14 +212,14 @@ def memory(sessions: int) -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
 
     before = 0.0
-    for i in range(sessions + 5):
+    for i in range(count + 5):
         if i == 5:
             before = resident()
         session = sessions.get(f"visitor {i}")
         session.generate(5)
         session.choose_edit("smile")
         sessions.drop(f"visitor {i}")
-    print(f"{sessions} sessions opened and dropped: {resident() - before:+.1f} MiB (wanted: below +100 MiB)")
+    print(f"{count} sessions opened and dropped: {resident() - before:+.1f} MiB (wanted: below +100 MiB)")
     sessions.close()
 
 
