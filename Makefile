@@ -12,10 +12,12 @@
 #            python3.11, python3.10 that fits)
 #   VENV     the environment (default: .venv); an existing one is used as it is, and what is installed in it
 #            and fits the requirements is kept, so another build of torch can be installed first
+#   JOBS     how many processes test at once (default: 2; each needs about 3 GB)
 #   ARGS     further arguments of the command, as in `make test ARGS="-k drag"`
 
 PYTHON ?=
 VENV ?= .venv
+JOBS ?= 2
 ARGS ?=
 RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip --disable-pip-version-check
@@ -32,7 +34,7 @@ app: setup
 
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 train: setup
 	$(RUN) download_models.py mobilenet_v2

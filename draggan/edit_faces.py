@@ -10,7 +10,7 @@
 Writes for each face NNNN_before.png and NNNN_after.png, a line in edits.jsonl (the fields are explained in
 output/README.md), and at the end contact_sheet.png; for a photo NAME_before.png and NAME_after.png, the whole
 photo at its own size with the change pasted back. The same command again goes on where it stopped: faces that are in
-edits.jsonl are skipped. Exit code 0 when every face shows its edit, 1 when some do not, 2 for a mistake.
+edits.jsonl are skipped. Exit code 0 when every face shows its edit, 1 when some do not, 2 for a user error.
 """
 
 import statistics
@@ -200,7 +200,7 @@ class SeedSource:
             raise NoFaceError(f"one-click edits need a face model, and {generator.name} is none")
         self.model, self.psi = (generator, detector, directions), psi
 
-    def open(self, seed: int, record: dict, tell: Callable[[str], None]) -> Face:
+    def open(self, seed: int, record: dict, say: Callable[[str], None]) -> Face:
         """The face of a seed."""
         return Subject(*self.model, seed, self.psi).face()
 
@@ -229,12 +229,12 @@ def edit_face(
     }
     began, busy = time.perf_counter(), time.process_time()
 
-    def tell(text: str) -> None:
+    def say(text: str) -> None:
         bar.set_postfix_str(text, refresh=False)
         bar.update(0)  # draws at most ten times a second
 
     try:
-        before = source.open(key, record, tell)
+        before = source.open(key, record, say)
         after, results, free = before, {}, np.zeros(before.picture.shape[:2], np.float32)
         for group in groups(before.subject, edits):
             settings = settings_for(before.subject, group, options)
@@ -243,7 +243,7 @@ def edit_face(
                 if progress.step == 0:  # what the directions did alone, before the drag
                     met = [shows(n, s, task.result.ok, before, progress.face) for n, s in group.items()]
                     record["instant_ok"] = record.get("instant_ok", True) and all(met)
-                tell(f"{task.name} step {progress.step}, {progress.distance:.1f} px")
+                say(f"{task.name} step {progress.step}, {progress.distance:.1f} px")
             result, after = task.result, task.face
             free = np.maximum(free, task.plan.mask(len(free), len(free)))
             results |= dict.fromkeys(group, result)

@@ -54,10 +54,10 @@ class PhotoSource:
         alone = sum(Path(other).stem == stem for other in self.photos) == 1
         return stem if alone else key
 
-    def open(self, key: str, record: dict, tell: Callable[[str], None]) -> Face:
+    def open(self, key: str, record: dict, say: Callable[[str], None]) -> Face:
         """The face of a photo, found in the generator or taken from where it is kept.
 
-        PhotoError where the photo cannot be used. tell: is given how far it is.
+        PhotoError where the photo cannot be used. say: is given how far it is.
         """
         record["name"] = self.name(key)
         photo = open_photo(self.photos[key], key)
@@ -67,7 +67,7 @@ class PhotoSource:
         if kept and kept.is_file():
             face = open_saved(kept, photo, self.generator, self.detector, self.directions).face()
         else:
-            face = self._find(key, photo, record, tell)
+            face = self._find(key, photo, record, say)
             if kept:
                 save(kept, face.subject)
         cut_out, drawn = face.subject.cut_out, face.generator.picture(face.styles)
@@ -77,7 +77,7 @@ class PhotoSource:
         )
         return face
 
-    def _find(self, key: str, photo: Photo, record: dict, tell: Callable[[str], None]) -> Face:
+    def _find(self, key: str, photo: Photo, record: dict, say: Callable[[str], None]) -> Face:
         faces = find_faces(photo, self.detector)
         if self.face >= len(faces):
             raise PhotoError(f"{key} has {len(faces)} faces, so there is no --face {self.face}")
@@ -86,7 +86,7 @@ class PhotoSource:
             cut_out, self.generator, self.detector, self.directions, self.preset, self.perceptual
         )
         for progress in task:
-            tell(f"{progress.stage} {progress.step} of {progress.steps}")
+            say(f"{progress.stage} {progress.step} of {progress.steps}")
             record["inversion_seconds"] = progress.seconds
         return task.face
 

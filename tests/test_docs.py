@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from app_server import free_port
 from comparison_data import make_run
 from pages import CHINESE, NOTES, PAGES, ROOT, Link, read, twin
 from PIL import Image
@@ -26,11 +27,11 @@ READ = {page: read(page) for page in PAGES}
 COMMANDS = list(dict.fromkeys(command for page in READ.values() for command in page.commands))
 SCRIPTS = list(dict.fromkeys(script for page in READ.values() for script in page.scripts))
 README_LINES = 220  # at most
-PORT = 8000 + os.getpid() % 800
+PORT = free_port()
 TRAIN = " ".join([*SMALL, "--epochs 1 --max-minutes 0"])
 ONE_TEST = "-q -p no:cacheprovider tests/test_docs.py::test_every_page_is_in_both_languages"
-# What the caller's own make was told must not reach the make of a trial.
-MAKES = ("ARGS", "VENV", "PYTHON", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL")
+# What the caller's own make and pytest were given must not reach those of a trial.
+CALLERS = ("ARGS", "VENV", "PYTHON", "JOBS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "PYTEST_")
 # Names that README.md says are no more.
 GONE = {"training.py", "train_options.py", "label_colours.py"}
 OF_THE_USER = {"photos/", "labels/"}
@@ -137,7 +138,7 @@ def start(command: str, trial: Trial, project: Path) -> subprocess.Popen:
     else:
         command = f"{command.replace('…', '')} {trial.more}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {name: value for name, value in os.environ.items() if name not in MAKES}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(CALLERS)}
     environment |= {"PATH": path, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         ["bash", "-c", f"exec {command}"],
@@ -169,8 +170,8 @@ def test_command(project, command):
         finally:
             end(process)
     else:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode in how.codes, f"{command}\n{said[-3000:]}"
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode in how.codes, f"{command}\n{output[-3000:]}"
 
 
 def wait_for_page(process: subprocess.Popen) -> None:

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_LINES = 350
 # Its first lines say why a longer file is one table.
 TABLES = {"draggan/app/texts.py", "common/models.py"}
-# Scripts whose upper part is a library: what reads pairs, and the table of what can be fetched.
-ALSO_LIBRARIES = {"pix2pix_dataset", "download_models"}
+# A script whose upper part is a library: what reads pairs.
+ALSO_LIBRARIES = {"pix2pix_dataset"}
 
 
 def tracked(ending: str) -> list[Path]:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import download_models
+import common.models
+from common.models import Model
 from draggan import generators
 from draggan.app.texts import TranslatedError
 from draggan.generators import DEFAULT_MODEL, models
 
-ROOT = Path(download_models.__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, str(ROOT / "download_models.py"))
 LOOK_EVERY = 0.3  # seconds
 
@@ -28,7 +29,7 @@ class Fetches:
         """Generators that can be fetched and are not here: name → size in words."""
         here = {name for name, path in models().items() if path.is_file()}
         found = {}
-        for model in download_models.MODELS:
+        for model in common.models.MODELS:
             generates = model.name == DEFAULT_MODEL or any(f.name.endswith(".pkl") for f in model.files)
             if generates and model.name not in here:
                 found[model.name] = f"{_size(model) / 1e6:.0f} MB"
@@ -43,7 +44,7 @@ class Fetches:
         """Bytes that are here and bytes in all (about), until the model is here. TranslatedError if it failed."""
         if name not in self.missing():
             return
-        model = next(model for model in download_models.MODELS if model.name == name)
+        model = next(model for model in common.models.MODELS if model.name == name)
         total = _size(model)
         if not self._lock.acquire(blocking=False):
             raise TranslatedError("fetching_already")
@@ -52,8 +53,8 @@ class Fetches:
                 [*self._command, name], cwd=ROOT, text=True, errors="replace",
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             ) as process:  # fmt: skip
-                said: list[str] = []  # read on the way, or a full pipe would hold the process up
-                reader = threading.Thread(target=lambda: said.extend(process.stderr))
+                errors: list[str] = []  # read on the way, or a full pipe would hold the process up
+                reader = threading.Thread(target=lambda: errors.extend(process.stderr))
                 reader.start()
                 try:
                     while process.poll() is None:
@@ -63,17 +64,17 @@ class Fetches:
                     process.terminate()
                     reader.join()
             if process.returncode:
-                lines = [line.strip() for line in said if line.strip()]
+                lines = [line.strip() for line in errors if line.strip()]
                 raise TranslatedError("failed", reason=lines[-1].removeprefix("error: ") if lines else "?")
         finally:
             self._lock.release()
 
 
-def _size(model: download_models.Model) -> int:
+def _size(model: Model) -> int:
     return int(sum(file.size or file.about * 1e6 for file in model.files))
 
 
-def _here(model: download_models.Model) -> int:
+def _here(model: Model) -> int:
     """Bytes of the model that have come so far; of one from a package that is what pip has unpacked."""
     folder = generators.CHECKPOINTS
     parts = [folder / file.name for file in model.files]

@@ -54,8 +54,8 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
 
     def linear(path: str, n_out: int, n_in: int) -> State:
         return {
-            "weight": weights.take(f"{path}.weight", n_out, n_in) * number(f"{path}.weight_gain"),
-            "bias": weights.take(f"{path}.bias", n_out) * number(f"{path}.bias_gain"),
+            "weight": weights.read(f"{path}.weight", n_out, n_in) * number(f"{path}.weight_gain"),
+            "bias": weights.read(f"{path}.bias", n_out) * number(f"{path}.bias_gain"),
         }
 
     def layer(path: str, n_in: int, n_out: int, r: int, up: bool) -> State:
@@ -64,24 +64,24 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
         if f"{path}.resample_filter" in weights and up:
             taps = torch.tensor(FILTER)
             if not torch.allclose(
-                weights.take(f"{path}.resample_filter", 4, 4), torch.outer(taps, taps) / taps.sum() ** 2
+                weights.read(f"{path}.resample_filter", 4, 4), torch.outer(taps, taps) / taps.sum() ** 2
             ):
                 raise Refused(f"{path} has a filter of its own")
-        weight = weights.take(f"{path}.weight", n_out, n_in, 3, 3)
+        weight = weights.read(f"{path}.weight", n_out, n_in, 3, 3)
         width = r // 2 if config.half_width else r
         noise = torch.zeros(r, width)
         if f"{path}.noise_const" in weights:
-            noise = weights.take(f"{path}.noise_const", r, width) * weights.take(f"{path}.noise_strength")
+            noise = weights.read(f"{path}.noise_const", r, width) * weights.read(f"{path}.noise_strength")
         return {
             **prefixed("modulation", linear(f"{path}.affine", n_in, w_dim)),
             "weight": weight.transpose(0, 1).contiguous() if up else weight,
             "noise": noise[None, None],
-            "bias": weights.take(f"{path}.bias", n_out),
+            "bias": weights.read(f"{path}.bias", n_out),
         }
 
-    state: State = {"constant": weights.take("synthesis.b4.const", channels[0], *const[1:])[None]}
+    state: State = {"constant": weights.read("synthesis.b4.const", channels[0], *const[1:])[None]}
     if "mapping.w_avg" in weights:
-        state["mean_w"] = weights.take("mapping.w_avg", w_dim)
+        state["mean_w"] = weights.read("mapping.w_avg", w_dim)
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
         if node(f"mapping.fc{i}.activation") != "lrelu":
             raise Refused(f"mapping.fc{i} has an activation of its own")
@@ -89,7 +89,7 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
             # A conditional model, with no class chosen, as DragGAN uses it: a constant joins every z.
             joined = weights.shape("mapping.fc0.weight", 2)[1] - z_dim
             first = linear("mapping.fc0", m, z_dim + joined)
-            label = weights.take("mapping.embed.bias", joined) * number("mapping.embed.bias_gain")
+            label = weights.read("mapping.embed.bias", joined) * number("mapping.embed.bias_gain")
             label = label * (label.square().mean() + 1e-8).rsqrt()
             first["bias"] += first["weight"][:, z_dim:] @ label
             first["weight"] = first["weight"][:, :z_dim].contiguous()
@@ -108,13 +108,13 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
                 f"blocks.{i}.to_rgb",
                 {
                     **prefixed("modulation", linear(f"{block}.torgb.affine", n_out, w_dim)),
-                    "weight": weights.take(f"{block}.torgb.weight", 3, n_out, 1, 1) * gain,
-                    "bias": weights.take(f"{block}.torgb.bias", 3),
+                    "weight": weights.read(f"{block}.torgb.weight", 3, n_out, 1, 1) * gain,
+                    "bias": weights.read(f"{block}.torgb.bias", 3),
                 },
             )
         if f"{block}.skip.weight" in weights:
             gain = number(f"{block}.skip.weight_gain")
-            state[f"blocks.{i}.skip.weight"] = weights.take(f"{block}.skip.weight", n_out, n_in, 1, 1) * gain
+            state[f"blocks.{i}.skip.weight"] = weights.read(f"{block}.skip.weight", n_out, n_in, 1, 1) * gain
     return config, state
 
 
@@ -157,28 +157,28 @@ def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, S
 
     def modulation(path: str, n: int) -> State:
         return {
-            "modulation.weight": weights.take(f"{path}/mod_weight", w_dim, n).T.contiguous() / w_dim**0.5,
-            "modulation.bias": weights.take(f"{path}/mod_bias", n) + 1,
+            "modulation.weight": weights.read(f"{path}/mod_weight", w_dim, n).T.contiguous() / w_dim**0.5,
+            "modulation.bias": weights.read(f"{path}/mod_bias", n) + 1,
         }
 
     def layer(path: str, noise: str, n_in: int, n_out: int, r: int, up: bool) -> State:
-        weight = weights.take(f"{path}/weight", 3, 3, n_in, n_out)
+        weight = weights.read(f"{path}/weight", 3, 3, n_in, n_out)
         weight = weight.flip(0, 1).permute(2, 3, 0, 1) if up else weight.permute(3, 2, 0, 1)
-        strength = weights.take(f"{path}/noise_strength")
+        strength = weights.read(f"{path}/noise_strength")
         return {
             **modulation(path, n_in),
             "weight": weight.contiguous(),
-            "noise": weights.take(noise, 1, 1, r, r) * strength,
-            "bias": weights.take(f"{path}/bias", n_out),
+            "noise": weights.read(noise, 1, 1, r, r) * strength,
+            "bias": weights.read(f"{path}/bias", n_out),
         }
 
     state: State = {
-        "constant": weights.take("synthesis/4x4/Const/const", 1, channels[0], 4, 4),
-        "mean_w": weights.take("dlatent_avg", w_dim),
+        "constant": weights.read("synthesis/4x4/Const/const", 1, channels[0], 4, 4),
+        "mean_w": weights.read("dlatent_avg", w_dim),
     }
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
-        state[f"mapping.{i}.weight"] = weights.take(f"mapping/Dense{i}/weight", n, m).T * (rate / n**0.5)
-        state[f"mapping.{i}.bias"] = weights.take(f"mapping/Dense{i}/bias", m) * rate
+        state[f"mapping.{i}.weight"] = weights.read(f"mapping/Dense{i}/weight", n, m).T * (rate / n**0.5)
+        state[f"mapping.{i}.bias"] = weights.read(f"mapping/Dense{i}/bias", m) * rate
     for i, n_out in enumerate(channels):
         r, n_in = 4 << i, channels[i - 1]
         path = f"synthesis/{r}x{r}"
@@ -191,16 +191,16 @@ def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, S
         conv = f"{path}/Conv1" if i else f"{path}/Conv"
         state |= prefixed(f"blocks.{i}.conv1", layer(conv, noise, n_out, n_out, r, up=False))
         if f"{path}/ToRGB/weight" in weights:
-            weight = weights.take(f"{path}/ToRGB/weight", 1, 1, n_out, 3).permute(3, 2, 0, 1)
+            weight = weights.read(f"{path}/ToRGB/weight", 1, 1, n_out, 3).permute(3, 2, 0, 1)
             state |= prefixed(
                 f"blocks.{i}.to_rgb",
                 {
                     **modulation(f"{path}/ToRGB", n_out),
                     "weight": weight.contiguous() / n_out**0.5,
-                    "bias": weights.take(f"{path}/ToRGB/bias", 3),
+                    "bias": weights.read(f"{path}/ToRGB/bias", 3),
                 },
             )
         if f"{path}/Skip/weight" in weights:
-            weight = weights.take(f"{path}/Skip/weight", 1, 1, n_in, n_out).permute(3, 2, 0, 1)
+            weight = weights.read(f"{path}/Skip/weight", 1, 1, n_in, n_out).permute(3, 2, 0, 1)
             state[f"blocks.{i}.skip.weight"] = weight.contiguous() / n_in**0.5
     return config, {key: tensor.contiguous() for key, tensor in state.items()}

@@ -57,28 +57,28 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
 
     def modulation(path: str, n: int) -> State:
         return {
-            "modulation.weight": weights.take(f"{path}.modulation.weight", n, w_dim) / w_dim**0.5,
-            "modulation.bias": weights.take(f"{path}.modulation.bias", n),
+            "modulation.weight": weights.read(f"{path}.modulation.weight", n, w_dim) / w_dim**0.5,
+            "modulation.bias": weights.read(f"{path}.modulation.bias", n),
         }
 
     def layer(path: str, index: int, n_in: int, n_out: int, r: int, up: bool) -> State:
-        weight = weights.take(f"{path}.conv.weight", 1, n_out, n_in, 3, 3)[0] / (9 * n_in) ** 0.5
+        weight = weights.read(f"{path}.conv.weight", 1, n_out, n_in, 3, 3)[0] / (9 * n_in) ** 0.5
         noise = torch.zeros(1, 1, r, r)
         if f"noises.noise_{index}" in weights:  # the oldest checkpoints bring none
-            noise = weights.take(f"noises.noise_{index}", 1, 1, r, r)
+            noise = weights.read(f"noises.noise_{index}", 1, 1, r, r)
         return {
             **modulation(f"{path}.conv", n_in),
             "weight": weight.transpose(0, 1).contiguous() if up else weight,
-            "noise": noise * weights.take(f"{path}.noise.weight", 1),
-            "bias": weights.take(f"{path}.activate.bias", n_out),
+            "noise": noise * weights.read(f"{path}.noise.weight", 1),
+            "bias": weights.read(f"{path}.activate.bias", n_out),
         }
 
-    state: State = {"constant": weights.take("input.input", 1, channels[0], 4, 4)}
+    state: State = {"constant": weights.read("input.input", 1, channels[0], 4, 4)}
     if shape("latent_avg") == (w_dim,):
-        state["mean_w"] = weights.take("latent_avg", w_dim)
+        state["mean_w"] = weights.read("latent_avg", w_dim)
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
-        state[f"mapping.{i}.weight"] = weights.take(f"style.{i + 1}.weight", m, n) * (0.01 / n**0.5)
-        state[f"mapping.{i}.bias"] = weights.take(f"style.{i + 1}.bias", m) * 0.01
+        state[f"mapping.{i}.weight"] = weights.read(f"style.{i + 1}.weight", m, n) * (0.01 / n**0.5)
+        state[f"mapping.{i}.bias"] = weights.read(f"style.{i + 1}.bias", m) * 0.01
     for i, n_out in enumerate(channels):
         r, n_in = 4 << i, channels[i - 1]
         if i:
@@ -87,13 +87,13 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
         else:
             conv, rgb = "conv1", "to_rgb1"
         state |= prefixed(f"blocks.{i}.conv1", layer(conv, 2 * i, n_out, n_out, r, up=False))
-        weight = weights.take(f"{rgb}.conv.weight", 1, 3, n_out, 1, 1)[0] / n_out**0.5
+        weight = weights.read(f"{rgb}.conv.weight", 1, 3, n_out, 1, 1)[0] / n_out**0.5
         state |= prefixed(
             f"blocks.{i}.to_rgb",
             {
                 **modulation(f"{rgb}.conv", n_out),
                 "weight": weight,
-                "bias": weights.take(f"{rgb}.bias", 1, 3, 1, 1).reshape(3),
+                "bias": weights.read(f"{rgb}.bias", 1, 3, 1, 1).reshape(3),
             },
         )
     return config, state

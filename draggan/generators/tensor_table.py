@@ -35,7 +35,7 @@ class Weights:
             raise Refused(f"{name} has the shape {shape}")
         return shape
 
-    def take(self, name: str, *shape: int) -> Tensor:
+    def read(self, name: str, *shape: int) -> Tensor:
         """A copy of the tensor in float32; Refused unless it is there and has this shape."""
         if (met := self.shape(name, len(shape))) != shape:
             raise Refused(f"{name} has the shape {met} instead of {shape}")

@@ -5,8 +5,8 @@ by hand", and one that can be fetched from a slow server on this machine.
 """
 
 import http.server
-import os
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -57,6 +57,13 @@ class RunningApp:
         return next(reversed(self.sessions._sessions.values()))
 
 
+def free_port() -> int:
+    """Of this machine. Another process could take it before it is used, but hardly does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def wait_until(true, seconds: float = SLOW / 1000, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -66,7 +73,7 @@ def wait_until(true, seconds: float = SLOW / 1000, every: float = 0.05) -> None:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    import download_models
+    import common.models
     from draggan import generators, gragan_modify
     from draggan.app.fetches import Fetches
     from draggan.app.handlers import Handlers
@@ -81,22 +88,20 @@ def app(tmp_path_factory):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url, size = f"http://127.0.0.1:{server.server_port}/{FETCHED}.pkl", TINY.stat().st_size
-    file = download_models.File(f"{FETCHED}.pkl", size, urls=(url,))
+    file = common.models.File(f"{FETCHED}.pkl", size, urls=(url,))
     fetch = FETCH.format(root=str(ROOT), name=FETCHED, size=size, url=url, folder=str(folder))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "GRADIO_HEARTBEAT_INTERVAL", "2"
-        )  # seconds until a client that has gone is missed; 15 if unset
-        patch.setattr(
-            Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS
-        )  # the app sets its own; put back after
+        # Seconds until a client that has gone is missed; 15 if unset.
+        patch.setenv("GRADIO_HEARTBEAT_INTERVAL", "2")
+        # The app sets its own; it is put back after.
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
         patch.setattr(generators, "CHECKPOINTS", folder)
-        patch.setattr(download_models, "MODELS", [download_models.Model(FETCHED, "", "", (file,))])
+        patch.setattr(common.models, "MODELS", [common.models.Model(FETCHED, "", "", (file,))])
         sessions = Sessions()
         sessions.models.face(sessions.models.default, 5)
         handlers = Handlers(sessions, 5, Fetches((sys.executable, "-c", fetch)))
-        page = gragan_modify.launch(handlers, server_name="127.0.0.1", server_port=7000 + os.getpid() % 800)
+        page = gragan_modify.launch(handlers, server_name="127.0.0.1", server_port=free_port())
         yield RunningApp(page.local_url.rstrip("/"), sessions)
         page.close(verbose=False)
         sessions.close()
@@ -119,7 +124,7 @@ def visit(app, browser):
         page.on("request", lambda r: r.url.startswith(allowed) or wrong.append(f"outside: {r.url}"))
         page.goto(app.url)
         page.wait_for_selector("#picture img", timeout=SLOW)
-        said(page, "Choose|选择")
+        note_says(page, "Choose|选择")
         return page
 
     yield open_page
@@ -129,7 +134,7 @@ def visit(app, browser):
     assert not wrong
 
 
-def said(page, pattern: str, element: str = "#note") -> None:
+def note_says(page, pattern: str, element: str = "#note") -> None:
     """Wait until the note matches."""
     from playwright import sync_api as playwright
 

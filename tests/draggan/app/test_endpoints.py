@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from app_server import ROOT, wait_until
+from app_server import ROOT, free_port, wait_until
 from PIL import Image
 
 COMMAND = (sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--device", "cpu")
@@ -119,13 +119,13 @@ def test_the_command_with_a_password(tmp_path):
     """Only who gives it gets in; SIGTERM ends the app and takes its files along."""
     from gradio_client import Client
 
-    port = 7900 + os.getpid() % 90
+    port = free_port()
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     arguments = [*COMMAND, "--port", str(port), "--auth", "me:secret"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        said: list[str] = []
-        threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
-        wait_until(lambda: any("Running on" in line for line in said) or process.poll() is not None)
+        lines: list[str] = []
+        threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True).start()
+        wait_until(lambda: any("Running on" in line for line in lines) or process.poll() is not None)
         url = f"http://127.0.0.1:{port}"
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{url}/config", timeout=10)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-import download_models
+import common.models
 from draggan import generators
 from draggan.app.fetches import Fetches, _here
 from draggan.app.texts import TranslatedError, error_message
@@ -12,8 +12,8 @@ from draggan.app.texts import TranslatedError, error_message
 
 def test_fetching_counts_its_own_file_and_says_why_it_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(generators, "CHECKPOINTS", tmp_path)
-    model = download_models.Model("lions", "", "", (download_models.File("lions.pkl", 1000, urls=("x",)),))
-    monkeypatch.setattr(download_models, "MODELS", [model])
+    model = common.models.Model("lions", "", "", (common.models.File("lions.pkl", 1000, urls=("x",)),))
+    monkeypatch.setattr(common.models, "MODELS", [model])
     (tmp_path / "lions.pkl.part").write_bytes(b"x" * 300)
     (tmp_path / "horses.pkl.part").write_bytes(b"x" * 5000)
     assert _here(model) == 300

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from app_server import FETCHED, SLOW, said, wait_until
+from app_server import FETCHED, SLOW, note_says, wait_until
 from browser import OUTPUT
 from PIL import Image
 
@@ -34,13 +34,13 @@ def choose_model(page, name: str) -> None:
 def test_smile_from_click_to_result(visit, app):
     page = visit(height=1020)  # done.png is what pics/app.jpg was copied from
     page.click("#edit-smile")
-    said(page, "Press Start")
+    note_says(page, "Press Start")
     page.screenshot(path=OUTPUT / "edit.png")
     assert not page.is_visible("#compare")
     page.click("#start")
-    said(page, "step [0-9]", "#progress")
+    note_says(page, "step [0-9]", "#progress")
     page.screenshot(path=OUTPUT / "drag.png")
-    said(page, "Done")
+    note_says(page, "Done")
     page.wait_for_selector("#compare img", timeout=SLOW)
     page.wait_for_timeout(500)
     page.screenshot(path=OUTPUT / "done.png")
@@ -59,45 +59,45 @@ def test_smile_from_click_to_result(visit, app):
     page.get_by_role("tab", name="Animation").click()
     page.wait_for_selector("#animation img", timeout=SLOW)
     page.click("#undo")
-    said(page, "Back at")
+    note_says(page, "Back at")
     page.click("#undo")
-    said(page, "Nothing to undo")
+    note_says(page, "Nothing to undo")
     page.click("#redo")
-    said(page, "Back at")
+    note_says(page, "Back at")
     page.click("#redo")
-    said(page, "Nothing to redo")
+    note_says(page, "Nothing to redo")
     page.locator("#history button img").nth(1).click()
-    said(page, "Back at")
+    note_says(page, "Back at")
 
 
 def test_points_by_hand_stop_go_on_and_clear(visit, app):
     page = visit()
     page.click("#start")
-    said(page, "Nothing is marked")
+    note_says(page, "Nothing is marked")
     click_picture(page, 0.40, 0.60)
-    said(page, "where this point")
+    note_says(page, "where this point")
     click_picture(page, 0.70, 0.60)
-    said(page, "press Start")
+    note_says(page, "press Start")
     page.click("#move-last-point")
-    said(page, "where the last point belongs")
+    note_says(page, "where the last point belongs")
     click_picture(page, 0.60, 0.60)
-    said(page, "press Start")
+    note_says(page, "press Start")
     marks = app.only_session().marks
     assert np.allclose((marks.handles, marks.targets), [[[409, 614]], [[614, 614]]], atol=4)
     page.screenshot(path=OUTPUT / "points.png")
     page.click("#start")
-    said(page, "step [2-9]", "#progress")
+    note_says(page, "step [2-9]", "#progress")
     page.click("#stop")
-    said(page, "Stopped after")
+    note_says(page, "Stopped after")
     step = app.only_session().screen.step
     page.screenshot(path=OUTPUT / "stopped.png")
     page.click("#start")
-    said(page, "Dragging|Ended|Done")
+    note_says(page, "Dragging|Ended|Done")
     wait_until(lambda: app.only_session().screen.step > step)
     page.click("#stop")
-    said(page, "Stopped after")
+    note_says(page, "Stopped after")
     page.click("#clear-points")
-    said(page, "Click a point")
+    note_says(page, "Click a point")
 
 
 def test_presses_that_come_fast_all_count(visit, app):
@@ -118,15 +118,15 @@ def test_an_edit_goes_on_after_stop(visit, app):
     fill(page, "#strength", 1.5)  # a long way: Stop is to come in the middle of it
     page.check("#at-once input")
     page.click("#edit-open-mouth")  # of which nothing is learned: the drag does it all
-    said(page, "step [3-9]", "#progress")
+    note_says(page, "step [3-9]", "#progress")
     page.click("#stop")
-    said(page, "Stopped after")
+    note_says(page, "Stopped after")
     session = app.only_session()
     task, step = session.task, session.screen.step
     assert isinstance(task, EditTask)
     assert task.edits == {"open-mouth": 1.5}
     page.click("#start")
-    said(page, "Done after|Ended after")
+    note_says(page, "Done after|Ended after")
     assert session.screen.step > step
     assert session.history.now.title == "open-mouth"
     assert task.reason == "the landmarks have arrived"
@@ -135,13 +135,13 @@ def test_an_edit_goes_on_after_stop(visit, app):
 def test_start_at_once_starts_nothing_older_where_the_edit_fails(visit, app):
     page = visit()
     click_picture(page, 0.40, 0.60)
-    said(page, "where this point")
+    note_says(page, "where this point")
     click_picture(page, 0.50, 0.60)
-    said(page, "press Start")
+    note_says(page, "press Start")
     page.check("#at-once input")
     fill(page, "#strength", -1)
     page.click("#edit-close-eyes")
-    said(page, "strength of Close eyes must be from 0 to 2")
+    note_says(page, "strength of Close eyes must be from 0 to 2")
     assert not app.only_session().running
     assert len(app.only_session().marks.targets) == 1
 
@@ -152,17 +152,17 @@ def test_points_by_keyboard(visit, app):
     page.focus("#x input")
     for keys in ("400", "Tab", "600", "Enter"):
         page.keyboard.press(keys) if keys.isalpha() else page.keyboard.type(keys)
-    said(page, "where this point")
+    note_says(page, "where this point")
     page.keyboard.press("Control+A")
     page.keyboard.type("580")
     page.keyboard.press("Enter")
-    said(page, "press Start")
+    note_says(page, "press Start")
     marks = app.only_session().marks
     assert (marks.handles, marks.targets) == ([[400, 600]], [[400, 580]])
     page.keyboard.press("Control+A")
     page.keyboard.type("5000")
     page.keyboard.press("Enter")
-    said(page, "outside the picture: x and y go from 0 to 1023")
+    note_says(page, "outside the picture: x and y go from 0 to 1023")
 
 
 def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch):
@@ -183,7 +183,7 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch)
     page.wait_for_timeout(300)
     page.screenshot(path=OUTPUT / "brush.png", full_page=True)
     page.click("#use-region")
-    said(page, "Only the bright region")
+    note_says(page, "Only the bright region")
     page.click("#advanced button")
     number = page.locator("#max_steps input[type=number]")
     number.wait_for()
@@ -195,11 +195,11 @@ def test_settings_and_the_painted_region_reach_the_drag(visit, app, monkeypatch)
     wait_until(lambda: len(session.settings) == 3)
     page.screenshot(path=OUTPUT / "advanced.png", full_page=True)
     click_picture(page, 0.40, 0.60)
-    said(page, "where this point")
+    note_says(page, "where this point")
     click_picture(page, 0.50, 0.60)
-    said(page, "press Start")
+    note_says(page, "press Start")
     page.click("#start")
-    said(page, "Ended after 3 steps .* the step limit")
+    note_says(page, "Ended after 3 steps .* the step limit")
     (task,) = made
     assert (task.settings.max_steps, task.settings.lr, task.settings.w_plus) == (3, 0.003, False)
     height, width = task.mask.shape
@@ -238,22 +238,22 @@ def test_random_face_and_landmarks(visit, app):
 def test_a_model_that_makes_no_faces(visit, app):
     page = visit()
     choose_model(page, "tiny-lions")
-    said(page, "does not make faces.*Points by hand work")
+    note_says(page, "does not make faces.*Points by hand work")
     assert page.is_disabled("#edit-smile")
     page.screenshot(path=OUTPUT / "lions.png")
     click_picture(page, 0.40, 0.50)
-    said(page, "where this point")
+    note_says(page, "where this point")
     click_picture(page, 0.55, 0.50)
-    said(page, "press Start")
+    note_says(page, "press Start")
     start = app.only_session().face.styles.clone()
     page.click("#start")
-    said(page, "Done after|Ended after")
+    note_says(page, "Done after|Ended after")
     session = app.only_session()
     assert session.face.generator.resolution == 64
     assert not session.face.styles.equal(start)
     assert page.is_visible("#why-not")
     choose_model(page, "mobile-ffhq")
-    said(page, "Choose an edit")
+    note_says(page, "Choose an edit")
     assert page.is_enabled("#edit-smile")
     assert not page.is_visible("#why-not")
 
@@ -262,13 +262,13 @@ def test_a_model_is_fetched_with_progress(visit, app):
     page = visit()
     assert not page.is_visible("#fetch")
     choose_model(page, f"{FETCHED} ↓")
-    said(page, f"{FETCHED} is not here yet")
+    note_says(page, f"{FETCHED} is not here yet")
     assert app.only_session().face.generator.name == "mobile-ffhq"
     page.screenshot(path=OUTPUT / "not-here.png")
     page.click("#fetch")
-    said(page, r"Fetching.* 0\.[1-4] of about 0\.5 MB")
+    note_says(page, r"Fetching.* 0\.[1-4] of about 0\.5 MB")
     page.screenshot(path=OUTPUT / "fetching.png")
-    said(page, "does not make faces")
+    note_says(page, "does not make faces")
     assert app.only_session().face.generator.name == FETCHED
     assert not page.is_visible("#fetch")
     page.click("#model input")
@@ -283,14 +283,14 @@ def test_chinese_at_a_phones_width_by_keyboard(visit, app, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.focus("#edit-open-mouth")
     page.keyboard.press("Enter")
-    said(page, "请按开始")
+    note_says(page, "请按开始")
     page.screenshot(path=OUTPUT / "phone.png", full_page=True)
     page.focus("#start")
     page.keyboard.press("Space")
-    said(page, "第 [1-9]", "#progress")
+    note_says(page, "第 [1-9]", "#progress")
     page.focus("#stop")
     page.keyboard.press("Enter")
-    said(page, "步后停止")
+    note_says(page, "步后停止")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=OUTPUT / "phone-stopped.png", full_page=True)
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 from app_photos import bad_photo, pixels_of
-from app_server import SLOW, said, wait_until
+from app_server import SLOW, note_says, wait_until
 from browser import ARGUMENTS, CHROMIUM, OUTPUT
 from PIL import Image
 
@@ -20,24 +20,24 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
     page = visit(height=1020)
     page.get_by_role("tab", name="My photo").click()
     page.click("#bring-in")
-    said(page, "Put a photo in first")
+    note_says(page, "Put a photo in first")
     put_in(page, photo_path.read_bytes(), "the two.png")
-    said(page, "Face 1 of 2 is chosen")
+    note_says(page, "Face 1 of 2 is chosen")
     page.locator("#faces button img").nth(1).wait_for(timeout=SLOW)
     page.wait_for_timeout(300)
     page.screenshot(path=OUTPUT / "photo-faces.png")
     page.locator("#faces button img").nth(1).click()
-    said(page, "Face 2 of 2 is chosen")
+    note_says(page, "Face 2 of 2 is chosen")
     page.locator("#faces button img").nth(0).click()
-    said(page, "Face 1 of 2 is chosen")
+    note_says(page, "Face 1 of 2 is chosen")
     page.click("#bring-in")
-    said(page, "step [1-9] of 5", "#progress")
+    note_says(page, "step [1-9] of 5", "#progress")
     page.screenshot(path=OUTPUT / "photo-search.png")
-    said(page, "The face of your photo")
+    note_says(page, "The face of your photo")
     page.screenshot(path=OUTPUT / "photo-found.png")
     page.check("#at-once input")
     page.click("#edit-smile")
-    said(page, "Done|Ended")
+    note_says(page, "Done|Ended")
     page.get_by_role("tab", name="Whole photo").click()
     page.wait_for_function(
         "() => [...document.querySelectorAll('#whole img')].filter(i => i.naturalWidth == 1000).length >= 2",
@@ -68,10 +68,10 @@ def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
         ("too_large", "兆像素"),
     ):
         put_in(page, bad_photo(kind), f"{kind}.png")
-        said(page, words)
+        note_says(page, words)
         page.locator("#photo button").first.click()  # takes it away again
     put_in(page, photo_path.read_bytes())
-    said(page, "已选第 1 张脸，共 2 张")
+    note_says(page, "已选第 1 张脸，共 2 张")
     page.wait_for_timeout(300)
     page.screenshot(path=OUTPUT / "phone-photo.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -97,16 +97,16 @@ def test_photos_by_camera_and_paste(browser, app, photo_path, tmp_path):
         page.get_by_label("Capture from camera").click()
         page.get_by_text("Click to Access Webcam").click()
         page.get_by_label("capture photo").click()
-        said(page, "Press Use this face|is chosen")
+        note_says(page, "Press Use this face|is chosen")
         page.screenshot(path=OUTPUT / "photo-camera.png")
         assert app.only_session().photo.photo.pixels.shape == (448, 640, 3)
         put = "async u => navigator.clipboard.write([new ClipboardItem({'image/png': (await fetch(u)).blob()})])"
         page.evaluate(put, f"data:image/png;base64,{base64.b64encode(photo_path.read_bytes()).decode()}")
         page.locator("#photo button").first.click()  # takes the camera's away
-        said(page, "Choose an edit")
+        note_says(page, "Choose an edit")
         assert app.only_session().photo.photo is None
         page.get_by_label("Paste from clipboard").click()
-        said(page, "Face 1 of 2 is chosen")
+        note_says(page, "Face 1 of 2 is chosen")
         assert app.only_session().photo.photo.pixels.shape == (700, 1000, 3)
     wait_until(lambda: app.sessions.live == 0)
 

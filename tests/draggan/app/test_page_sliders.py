@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from app_server import SLOW, said, wait_until
+from app_server import SLOW, note_says, wait_until
 from browser import OUTPUT
 from PIL import Image
 
@@ -193,9 +193,9 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
         page.mouse.move(box["x"] + share * box["width"], middle)
         page.wait_for_timeout(60)
     page.mouse.up()
-    said(page, "lets the drag do the rest")
+    note_says(page, "lets the drag do the rest")
     wait_until(lambda: session.view().strengths.get("smile", 0) > 0.5)
-    said(page, "lets the drag do the rest")
+    note_says(page, "lets the drag do the rest")
     page.wait_for_selector("#compare img", timeout=SLOW)
     page.wait_for_timeout(500)
     page.screenshot(path=OUTPUT / "sliders.png")
@@ -209,20 +209,20 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     number.fill("0.5")
     number.press("Tab")
     wait_until(lambda: session.view().strengths.get("slim") == 0.5)
-    said(page, "lets the drag do the rest")
+    note_says(page, "lets the drag do the rest")
     other.dblclick()
     wait_until(lambda: "close-eyes" not in session.view().strengths)
-    said(page, "lets the drag do the rest")
+    note_says(page, "lets the drag do the rest")
     assert other.input_value() == "0"
 
     page.click("#undo")
-    said(page, "Back at")
+    note_says(page, "Back at")
     wait_until(lambda: other.input_value() == "0.3")
     page.click("#redo")
-    said(page, "Back at")
+    note_says(page, "Back at")
     wait_until(lambda: other.input_value() == "0")
     page.click("#start")
-    said(page, "Done")
+    note_says(page, "Done")
     assert session.history.now.title == "slim,smile"
     wait_until(lambda: slider.input_value() == "0")
 
@@ -231,7 +231,7 @@ def test_sliders_are_off_where_nothing_was_learned(visit, app):
     page = visit("zh-CN", 390, 844)
     page.click("#model input")
     page.get_by_role("option", name="tiny-lions").click()
-    said(page, "不生成人脸")
+    note_says(page, "不生成人脸")
     page.get_by_role("tab", name="滑块").click()
     page.wait_for_selector("#slide-smile", state="hidden", timeout=SLOW)
     assert "不是人脸模型" in page.inner_text("#about-sliders")
