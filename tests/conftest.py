@@ -8,9 +8,9 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch and numpy when they are imported
 
-from app_server import app, visit  # noqa: E402, F401
-from browser import browser  # noqa: E402, F401
-from download_site import download, isolated, shelf, site  # noqa: E402, F401
-from faces import command, detector, directions, faces, generator  # noqa: E402, F401
-from fake_devices import reads  # noqa: E402, F401
-from segmentation_data import pairs, trained  # noqa: E402, F401
+from app_server import app, visit  # noqa: F401
+from browser import browser  # noqa: F401
+from download_site import download, isolated, shelf, site  # noqa: F401
+from faces import command, detector, directions, faces, generator  # noqa: F401
+from fake_devices import reads  # noqa: F401
+from segmentation_data import pairs, trained  # noqa: F401
