@@ -26,7 +26,7 @@ from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
 from draggan.app.models import Models
-from draggan.app.scripts import CLICKS_WAIT, READ_ALOUD, RESET_SLIDERS
+from draggan.app.scripts import READ_ALOUD, RESET_SLIDERS
 from draggan.app.sessions import Sessions
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
@@ -39,7 +39,9 @@ I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 LAST = "always_last"
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
-STYLE = Path(__file__).with_name("app") / "page.css"
+APP = Path(__file__).with_name("app")
+STYLE = APP / "page.css"
+CANVAS = {kind: (APP / f"canvas.{kind}").read_text(encoding="utf-8") for kind in ("html", "js")}
 
 
 @dataclass
@@ -62,9 +64,9 @@ def button(parts: dict, name: str, text: str | None = None, **how) -> None:
 
 
 def picture_part(parts: dict) -> None:
-    parts["picture"] = gr.Image(
-        label=I18N("picture"), interactive=False, type="filepath", elem_id="picture", buttons=["fullscreen"],
-    )  # fmt: skip
+    parts["picture"] = gr.HTML(
+        elem_id="picture", html_template=CANVAS["html"], js_on_load=CANVAS["js"], apply_default_css=False
+    )
     parts["note"] = gr.Markdown(elem_id="note")
     parts["progress"] = gr.Markdown(elem_id="progress")
 
@@ -175,19 +177,10 @@ def result_part(parts: dict) -> None:
 
 
 def advanced_part(parts: dict) -> None:
-    with gr.Accordion(I18N("by_hand"), open=False, elem_id="by-hand"):
-        with gr.Row(elem_id="numbers"):
-            parts["x"] = gr.Number(label=I18N("x"), precision=0, minimum=0, elem_id="x", min_width=80)
-            parts["y"] = gr.Number(label=I18N("y"), precision=0, minimum=0, elem_id="y", min_width=80)
-            button(parts, "place", size="md")
-        parts["brush"] = gr.ImageEditor(
-            label=I18N("brush"), layers=False, transforms=(), sources=(), height=420, elem_id="brush", buttons=[],
-            brush=gr.Brush(colors=["#ffffffaa"], color_mode="fixed", default_size=60),
-        )  # fmt: skip
-        with gr.Row():
-            button(parts, "paint", min_width=90, size="sm")
-            button(parts, "use_region", min_width=90, size="sm")
-            button(parts, "clear_region", min_width=90, size="sm")
+    with gr.Accordion(I18N("by_hand"), open=False, elem_id="by-hand"), gr.Row(elem_id="numbers"):
+        parts["x"] = gr.Number(label=I18N("x"), precision=0, minimum=0, elem_id="x", min_width=80)
+        parts["y"] = gr.Number(label=I18N("y"), precision=0, minimum=0, elem_id="y", min_width=80)
+        button(parts, "place", size="md")
     with gr.Accordion(I18N("advanced"), open=False, elem_id="advanced"):
         w_plus = {"label": I18N("w_plus"), "info": I18N("w_plus_info"), "elem_id": "w_plus"}
         parts["w_plus"] = gr.Checkbox(DEFAULTS["w_plus"], **w_plus)
@@ -212,9 +205,9 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open)
-    for script in (READ_ALOUD, RESET_SLIDERS, CLICKS_WAIT):
+    for script in (READ_ALOUD, RESET_SLIDERS):
         page.load(None, None, None, js=script)
-    on(parts["picture"].select, handlers.click)
+    on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
     on(parts["seed"].submit, handlers.act("generate"), ("seed",))
     on(parts["random"].click, handlers.random)
@@ -252,9 +245,6 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["place"].click, handlers.place, ("x", "y"))
     on(parts["x"].submit, handlers.place, ("x", "y"))
     on(parts["y"].submit, handlers.place, ("x", "y"))
-    on(parts["use_region"].click, handlers.use_region, ("brush",))
-    on(parts["clear_region"].click, handlers.act("mark", "set_region", None))
-    parts["paint"].click(handlers.paint, None, parts["brush"], **private)
     settings = [parts[name] for name in ("w_plus", *RANGES)]
     for name in ("w_plus", *RANGES):
         parts[name].change(handlers.set(name), parts[name], **private)

@@ -48,16 +48,35 @@ class PointsTask:
         mask: np.ndarray | None = None,
         settings: Settings | None = None,
     ):
-        self.handles, self.targets, self.mask = np.asarray(handles), np.asarray(targets), mask
-        self.settings = settings or Settings()
-        size = start.generator.resolution
-        self.start = start.freed().reaching(reach(handles, targets, size) if mask is None else mask)
+        self.start, self.mask, self.settings = start.freed(), mask, settings or Settings()
         self.reason: str | None = None
         self._drag: Drag | None = None  # made by the first step, which may be in another thread
-        self._first = self._least = float(np.linalg.norm(self.handles - self.targets, axis=1).mean())
+        self._changed: tuple[np.ndarray, np.ndarray] | None = None
+        self._begun_at = 0  # the step from which on the present points are dragged
+        self._set_points(np.asarray(handles), np.asarray(targets))
+
+    def change(self, handles: np.ndarray, targets: np.ndarray) -> bool:
+        """Drag other points, (K, 2) each, from the next step on, and from the state that is reached by then.
+
+        May be called from another thread while the task is at work. False where it has ended: then nothing changes.
+        """
+        self._changed = np.asarray(handles), np.asarray(targets)
+        return self.reason is None
+
+    def _set_points(self, handles: np.ndarray, targets: np.ndarray) -> None:
+        self.handles, self.targets = handles, targets
+        size = self.start.generator.resolution
+        self.start = self.start.reaching(reach(handles, targets, size) if self.mask is None else self.mask)
+        self._first = self._least = float(np.linalg.norm(handles - targets, axis=1).mean())
+        if self._drag:
+            self._drag.set_points(handles, targets)
+            self._begun_at = self._drag.steps_done
 
     def __iter__(self) -> Iterator[Progress]:
         while self.reason is None:
+            changed, self._changed = self._changed, None
+            if changed:
+                self._set_points(*changed)
             if self._drag is None:
                 start, way = self.start, (self.handles, self.targets)
                 self._drag = Drag(start.generator, start.styles, *way, self.mask, self.settings)
@@ -65,8 +84,8 @@ class PointsTask:
             distance = float(step.distances.mean())
             if distance < self._least:  # as the drag chooses its best state
                 self._least, self.handles = distance, step.points
-            limit = "step limit" if step.number >= self.settings.max_steps else None
-            self.reason = self._drag.stopped or limit
+            limit = "step limit" if step.number - self._begun_at >= self.settings.max_steps else None
+            self.reason = None if self._changed else self._drag.stopped or limit
             yield Progress(step.number, step.seconds, loss=step.loss, handles=step.points, distance=distance)
 
     @property

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -13,6 +14,7 @@ from draggan.photos import MAX_PIXELS
 CUT_OUT = "The face of a photo, cut out; not edited"
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 ANIMATION_SIDE, ANIMATION_MS = 512, 120
+SHOWN_SIDE = 1024  # of a picture on the page, at least
 THUMBNAIL_SIDE = 192
 WHOLE_SIDE = 1600  # of a whole photo on the page
 
@@ -26,6 +28,15 @@ def exif(note: str) -> bytes:
     tags = Image.Exif()
     tags[IMAGE_DESCRIPTION] = note
     return tags.tobytes()
+
+
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 of at least SHOWN_SIDE pixels: JPEG would blur the colours of a small one."""
+    times = -(-SHOWN_SIDE // len(picture))
+    if times == 1:
+        return picture
+    side = (picture.shape[1] * times, len(picture) * times)
+    return cv2.resize(picture, side, interpolation=cv2.INTER_CUBIC)
 
 
 def write_jpeg(path: Path, picture: np.ndarray, side: int | None = None, note: str = AI_MADE) -> Path:

@@ -28,7 +28,7 @@ class Folder:
 
     def draw(self, image: np.ndarray, note: str = files.AI_MADE) -> Path:
         """An image (H, W, 3) uint8 to look at: a JPEG that is gone when some more were drawn."""
-        path = files.write_jpeg(self.new("jpg"), image, note=note)
+        path = files.write_jpeg(self.new("jpg"), files.enlarged(image), note=note)
         with self._lock:
             self._drawn.append(path)
             old, self._drawn = self._drawn[:-OLD_IMAGES], self._drawn[-OLD_IMAGES:]

@@ -3,18 +3,20 @@
 A handler returns one value for each name of SHOWN; the page has a component of each name.
 """
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import gradio as gr
-import numpy as np
 
 from common.commandline import UserError
+from draggan.app import regions
 from draggan.app.fetches import Fetches
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
-from draggan.app.texts import Message, error_message
+from draggan.app.texts import Message, TranslatedError, error_message, say
 from draggan.app.view import View
 from draggan.drag import Settings
 from draggan.edits import EDITS
@@ -38,6 +40,11 @@ RANGES = {
 }
 DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_rows": 0}  # 0: the model's own
 
+# Of canvas.html, by name: those of the toolbar, and what else has words there.
+TOOLS = (
+    *("picture", "points", "paint", "erase", "brush-size", "invert", "clear", "hide", "load", "save"),
+    *("before", "zoom-out", "zoom-in", "full"),
+)
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 Values = list  # one for each of SHOWN
 
@@ -50,6 +57,11 @@ def values(updates: dict) -> Values:
     """Updates by name as a list; what is not named stays as it is."""
     assert updates.keys() <= set(SHOWN), updates.keys() - set(SHOWN)
     return [updates.get(name, gr.skip()) for name in SHOWN]
+
+
+def file_data(path: Path) -> dict:
+    """A file for the page; Gradio copies it to where it serves files from, and adds the address."""
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
 
 
 class Handlers:
@@ -71,7 +83,7 @@ class Handlers:
         """sliders: show how they stand, too; not while somebody moves them."""
         message = Message("waiting", {"place": view.place}) if view.place else view.message
         updates = {
-            "picture": str(view.image),
+            "picture": self.picture(view, language),
             "note": message.text(language),
             "progress": view.progress.text(language) if view.progress else "",
             "start": gr.update(interactive=not view.running),
@@ -88,6 +100,23 @@ class Handlers:
                     for name in EDITS
                 }
         return values(updates)
+
+    def picture(self, view: View, language: str) -> dict:
+        """What canvas.js draws."""
+        points = view.landmarks
+        return {
+            "image": file_data(view.image),
+            "before": file_data(view.before) if view.before and not view.running else None,
+            "size": view.resolution,
+            "handles": view.handles,
+            "targets": view.targets,
+            "edit": view.of_an_edit and not view.running,
+            "moving": view.moving,
+            "region": regions.to_url(view.region),
+            "landmarks": None if points is None else points.round(1).tolist(),
+            "ack": view.acknowledged,
+            "words": {name: say(f"tool_{name}", language) for name in TOOLS},
+        }
 
     def _at_rest(self, view: View, language: str) -> dict:
         """What does not change while a drag runs."""
@@ -166,8 +195,18 @@ class Handlers:
         shown[SHOWN.index("model")] = gr.update(choices=self.fetches.choices())
         return shown
 
-    def click(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("click_shown", *event.index)(request)
+    def mark(self, request: gr.Request, event: gr.EventData) -> Values:
+        """Operations on the picture: {"ops": [...], "seq": number of the last one}; see canvas.js."""
+        data = event._data if isinstance(event._data, dict) else {}
+        operations, number = data.get("ops"), data.get("seq")
+        if not isinstance(operations, list) or not isinstance(number, int):
+            return self.error(TranslatedError("bad_operation"), request)
+        shown = self.act("change_marks", operations, number)(request)
+        if shown[SHOWN.index("picture")] == gr.skip():  # an error: the page must know what has come all the same
+            with contextlib.suppress(*ERRORS):
+                view = self.session(request).view()
+                shown[SHOWN.index("picture")] = self.picture(view, language_of(request))
+        return shown
 
     def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
         missing = float("nan")
@@ -258,10 +297,3 @@ class Handlers:
     def defaults(self) -> list:
         return [DEFAULTS["w_plus"], *(DEFAULTS[name] for name in RANGES)]
 
-    def paint(self, request: gr.Request) -> dict:
-        return {"background": self.session(request).face.picture, "layers": [], "composite": None}
-
-    def use_region(self, request: gr.Request, painted: dict | None) -> Values:
-        layers = painted["layers"] if painted else []
-        region = np.max([layer[..., 3] for layer in layers], axis=0) if layers else np.zeros((1, 1))
-        return self.act("mark", "set_region")(request, region)

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from draggan.app import regions
 from draggan.app.texts import Message, TranslatedError
 
 MAX_POINTS = 40
+ADDING = ("place", "pair")  # methods of Marks that put a new point down
 
 
 @dataclass
@@ -49,9 +51,7 @@ class Marks:
 
         TranslatedError outside a picture of `size` pixels, and for more than MAX_POINTS handles.
         """
-        if not (0 <= x <= size - 1 and 0 <= y <= size - 1):  # NaN, too
-            raise TranslatedError("outside", x=x, y=y, most=size - 1)
-        point = [float(x), float(y)]
+        point = _inside(x, y, size)
         if self.moving and self.last is not None:
             self.last[:] = point
         elif self.half:
@@ -61,6 +61,37 @@ class Marks:
         else:
             self.handles.append(point)
         self.moving = False
+
+    def pair(self, handle: list[float], target: list[float], size: int) -> None:
+        """A handle and its target at once; a handle that still lacked its own goes."""
+        if self.half:
+            self.handles.pop()
+        self.moving = False
+        self.place(*handle, size)
+        try:
+            self.place(*target, size)
+        except TranslatedError:
+            self.handles.pop()
+            raise
+
+    def move(self, kind: str, index: int, x: float, y: float, size: int) -> None:
+        """Move a "handle" or a "target". TranslatedError as for `place`, and where there is none."""
+        points = {"handle": self.handles, "target": self.targets}.get(kind, [])
+        if not 0 <= index < len(points):
+            raise TranslatedError("nothing_to_move")
+        points[index] = _inside(x, y, size)
+
+    def remove(self, index: int) -> None:
+        """A handle with its target. TranslatedError where there is none."""
+        if not 0 <= index < len(self.handles):
+            raise TranslatedError("nothing_to_move")
+        del self.handles[index], self.targets[index : index + 1]
+        self.moving = False
+
+    def moved(self, handles: np.ndarray) -> None:
+        """Where a drag has found the handles (K, 2) that have targets; not of points that it does not drag yet."""
+        if len(handles) == len(self.targets):
+            self.handles = [*np.asarray(handles).tolist(), *self.handles[len(handles) :]]
 
     def move_last(self) -> None:
         """The next point that is put down moves the last one; asked for twice, it does not."""
@@ -92,3 +123,36 @@ class Marks:
         if not self.targets:
             raise TranslatedError("nothing_marked")
         return np.array(self.handles[: len(self.targets)]), np.array(self.targets)
+
+
+def _inside(x: float, y: float, size: int) -> list[float]:
+    """The point. TranslatedError outside a picture of `size` pixels."""
+    if not (0 <= x <= size - 1 and 0 <= y <= size - 1):  # NaN, too
+        raise TranslatedError("outside", x=x, y=y, most=size - 1)
+    return [float(x), float(y)]
+
+
+def marking(operation: dict, size: int) -> tuple[str, tuple]:
+    """An operation of the page as (method of Marks, its arguments). TranslatedError for anything else.
+
+    {"op": "place", "x", "y"}, {"op": "pair", "handle": [x, y], "target": [x, y]}, {"op": "remove", "index"},
+    {"op": "move", "kind": "handle" or "target", "index", "x", "y"}, {"op": "region", "png": data URL or None}
+    """
+    try:
+        match operation["op"]:
+            case "place":
+                return "place", (float(operation["x"]), float(operation["y"]), size)
+            case "pair":
+                handle, target = ([float(v) for v in operation[name]] for name in ("handle", "target"))
+                (_, _), (_, _) = handle, target
+                return "pair", (handle, target, size)
+            case "move":
+                x, y = float(operation["x"]), float(operation["y"])
+                return "move", (str(operation["kind"]), int(operation["index"]), x, y, size)
+            case "remove":
+                return "remove", (int(operation["index"]),)
+            case "region":
+                return "set_region", (regions.from_url(operation["png"]),)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    raise TranslatedError("bad_operation")

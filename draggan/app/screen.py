@@ -1,16 +1,16 @@
-"""What the page shows at one moment: the picture with the marks on it, the message, and how far a task is.
+"""What the page shows at one moment: the picture, the marks on it, the message, and how far a task is.
 
 screen.marks.place(400, 600, size=1024)
-screen.draw(face)                             # an image file with the marks, for the page
+screen.draw(face)                             # an image file for the page, which draws the marks over it
 screen.say(Message("press_start"))
 screen.report(progress); screen.preview(picture)     # from the queue's thread, while a task is at work
 """
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 
-from draggan.app import drawing
 from draggan.app.folder import Folder
 from draggan.app.marks import Marks
 from draggan.app.queue import Worker
@@ -27,6 +27,8 @@ class Screen:
         self.image: Path | None = None
         self.note: str | None = None  # what the metadata of images says
         self.landmarks_shown = False
+        self.landmarks: np.ndarray | None = None  # (68, 2) of the picture, where they are asked for and found
+        self._drawn: np.ndarray | None = None  # the picture in the image file
         self.message = Message("ready")
         self.clear()
 
@@ -48,28 +50,27 @@ class Screen:
             self.step = progress.step
             if progress.distance is not None:
                 self.distance = progress.distance
-                self.marks.handles = progress.handles.tolist()
+                self.marks.moved(progress.handles)
                 message = Message("progress", {"step": self.step, "distance": self.distance})
             self.progress = message
             self._worker.changed()
 
     def preview(self, picture: np.ndarray) -> None:
         """A picture (H, W, 3) uint8 of the task at work."""
-        self._write(drawing.overlay(picture, self.marks.handles, self.marks.targets))
+        self.landmarks = None
+        self._write(picture)
 
     def draw(self, face: Face) -> None:
-        """The face's picture with the marks, and with its landmarks where they are asked for and found."""
-        self.note, points = face.subject.note, None
+        """The face's picture, and its landmarks where they are asked for and found."""
+        self.note, self.landmarks = face.subject.note, None
         if self.landmarks_shown:
-            try:
-                points = face.points
-            except NoFaceError:  # this picture shows none
-                points = None
-        marks = self.marks
-        self._write(drawing.overlay(face.picture, marks.handles, marks.targets, marks.region, points))
+            with contextlib.suppress(NoFaceError):  # this picture shows none
+                self.landmarks = face.points
+        if face.picture is not self._drawn:
+            self._write(face.picture)
 
-    def _write(self, image: np.ndarray) -> None:
-        path = self.files.draw(image, self.note)
+    def _write(self, picture: np.ndarray) -> None:
+        path = self.files.draw(picture, self.note)
         with self._worker.lock:
-            self.image = path
+            self.image, self._drawn = path, picture
             self._worker.changed()

@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from draggan.app import drawing
 from draggan.app.folder import Folder
 from draggan.app.history import Entry, History
 from draggan.app.jobs import Outcome, TaskRun, bring_in, edit_task, points_task, slide
-from draggan.app.marks import Marks
+from draggan.app.marks import ADDING, Marks, marking
 from draggan.app.models import Models
 from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Queue, QueueFullError, Worker
@@ -32,6 +31,7 @@ from draggan.editor import MASK_SIDE, EditTask
 from draggan.face import Face, NoFaceError
 from draggan.generators import DEFAULT_PSI
 from draggan.inversion import Preset
+from draggan.points import PointsTask
 from draggan.tasks import Task
 
 LOG = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Session:
         self.settings: dict = {}  # what differs from drag.Settings
         self.task: Task | None = None  # what Start does, or goes on with
         self._run: TaskRun | None = None  # of the task, once it has begun
+        self.acknowledged = 0  # how many operations on the picture have come
         self._following = False  # the job at work follows the sliders
         self._if_withdrawn = Message("ready")
         self.animation: Path | None = None
@@ -133,7 +134,7 @@ class Session:
         """Do something to the marks by hand: a method of Marks by name. An edit that waits is left."""
         with self.lock:
             self._require_idle()
-            if isinstance(self.task, EditTask):  # its region stays
+            if isinstance(self.task, EditTask) and action in ADDING:  # its region stays
                 self.marks.clear_points()
             self.task = self._run = None
             self._say(getattr(self.marks, action)(*values) or self.marks.message)
@@ -142,9 +143,35 @@ class Session:
         """A handle, then its target, alternating, in pixels; or the last point anew, after `move_last`."""
         self.mark("place", x, y, self.face.generator.resolution)
 
-    def click_shown(self, x: float, y: float) -> None:
-        """`click`, in pixels of the view's image, which is larger than a small picture."""
-        self.click(*drawing.in_picture(x, y, self.face.generator.resolution))
+    def change_marks(self, operations: list[dict], number: int) -> None:
+        """What a person did on the picture, in its order: see MARKING. Also while points are being dragged.
+
+        number: of the last operation, counted from 1; those that are known already are left out, so that a page may
+        send them again. An operation that cannot be done is left out, too, and the first such is raised at the end.
+        """
+        problem = None
+        with self.lock:
+            first = number - len(operations)
+            for operation in operations[max(self.acknowledged - first, 0) :]:
+                try:
+                    self._change_marks(operation)
+                except TranslatedError as error:
+                    problem = problem or error
+            self.acknowledged = max(self.acknowledged, number)
+        if problem:
+            raise problem
+
+    def _change_marks(self, operation: dict) -> None:
+        action, values = marking(operation, self.face.generator.resolution)
+        if self.running and isinstance(self.task, PointsTask) and action != "set_region":
+            getattr(self.marks, action)(*values)
+            if not self.marks.targets:
+                self._worker.stop()
+            elif not self.task.change(*self.marks.pairs()):
+                raise TranslatedError("running")
+            self._worker.changed()
+        else:
+            self.mark(action, *values)
 
     def set(self, name: str, value: float | bool | None) -> None:
         """A setting of drag.Settings for the drags to come; None: its default."""
@@ -321,7 +348,10 @@ class Session:
         with self.lock:
             self._require_open()
             _, problem = self.models.directions(self.model)
-            return view_of(self.stage, self._worker, self.sliders, self.photo, self.animation, problem)
+            return view_of(
+                *(self.stage, self._worker, self.sliders, self.photo, self.animation, problem),
+                *(isinstance(self.task, EditTask), self.acknowledged),
+            )
 
     def close(self) -> None:
         """Stop and forget everything."""

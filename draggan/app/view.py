@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Worker
 from draggan.app.sliders import SliderState, about
@@ -27,7 +29,14 @@ class View:
     """What to show of a session now. Paths are files of the session."""
 
     version: int  # another one where something changed
-    image: Path
+    image: Path  # JPEG
+    handles: list[list[float]]  # [x, y] in pixels of the picture
+    targets: list[list[float]]  # one fewer while one is still to come
+    of_an_edit: bool  # the marks are an edit's; a new point replaces them
+    moving: bool  # the next point moves the last one
+    region: np.ndarray | None  # (H, W), above 0.5 where the picture may change; None: everywhere
+    landmarks: np.ndarray | None  # (68, 2), where they are shown
+    acknowledged: int  # how many operations on the picture have come
     message: Message
     running: bool
     place: int | None  # in the queue: 0 at work
@@ -57,6 +66,8 @@ def view_of(
     photo: OpenPhoto,
     animation: Path | None,
     problem: str | None,
+    of_an_edit: bool,
+    acknowledged: int,
 ) -> View:
     """The view of a session's parts. problem: what is wrong with what was learned of the model."""
     screen, history, face = stage.screen, stage.history, stage.face
@@ -65,6 +76,13 @@ def view_of(
     return View(
         version=worker.version,
         image=screen.image,
+        handles=[list(point) for point in screen.marks.handles],
+        targets=[list(point) for point in screen.marks.targets],
+        of_an_edit=of_an_edit,
+        moving=screen.marks.moving,
+        region=screen.marks.region,
+        landmarks=screen.landmarks,
+        acknowledged=acknowledged,
         message=screen.message,
         running=worker.running,
         place=worker.place,
