@@ -36,10 +36,10 @@ WAIT = 600_000  # ms
 STEPS = 60  # of the drags that are compared: about as many as a long edit takes
 HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
 LOADED = (
-    "() => { const i = document.querySelector('#picture img'); return i && i.complete && i.naturalWidth > 0 }"
+    "() => { const i = document.querySelector('#picture .shown'); return i && i.complete && i.naturalWidth > 0 }"
 )
 NOTED = "words => new RegExp(words).test(document.querySelector('#note').innerText)"
-ANOTHER = """old => { const i = document.querySelector('#picture img');
+ANOTHER = """old => { const i = document.querySelector('#picture .shown');
     return i && i.src != old && i.complete && i.naturalWidth > 0 }"""
 
 
@@ -78,7 +78,7 @@ def waits(browser, port: int, rounds: int) -> None:
             page.wait_for_function(LOADED)
             ready.append(time.perf_counter() - began)
             for button, waited in (("#edit-smile", points), ("#start", frame)):
-                old = page.locator("#picture img").get_attribute("src")
+                old = page.locator("#picture .shown").get_attribute("src")
                 began = time.perf_counter()
                 page.click(button)
                 page.wait_for_function(ANOTHER, arg=page.evaluate("u => new URL(u, location).href", old))
@@ -88,7 +88,7 @@ def waits(browser, port: int, rounds: int) -> None:
             page.get_by_role("tab", name="Sliders").click()
             page.focus("#slide-slim input[type=range]")
             for waited in (first, follows):
-                old = page.locator("#picture img").get_attribute("src")
+                old = page.locator("#picture .shown").get_attribute("src")
                 began = time.perf_counter()
                 page.keyboard.press("ArrowRight")
                 page.wait_for_function(ANOTHER, arg=page.evaluate("u => new URL(u, location).href", old))

@@ -26,7 +26,7 @@ from draggan.app import files
 from draggan.app.endpoints import Endpoints
 from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
 from draggan.app.models import Models
-from draggan.app.scripts import READ_ALOUD, RESET_SLIDERS
+from draggan.app.scripts import KEYS, READ_ALOUD, REMEMBER, RESET_SLIDERS
 from draggan.app.sessions import Sessions
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
@@ -38,6 +38,8 @@ I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
 # The theme's own font, from the app itself; its 600 weight as Gradio brings it has few letters.
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 LAST = "always_last"
+# Not preprocessed: what is no number, or out of range, the session says better than Gradio does.
+RAW = {"preprocess": False}
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 APP = Path(__file__).with_name("app")
 STYLE = APP / "page.css"
@@ -87,9 +89,10 @@ def generated_part(parts: dict, handlers: Handlers) -> None:
         parts["model"] = gr.Dropdown(
             models, value=default, label=I18N("model"), elem_id="model", scale=3, min_width=160,
         )  # fmt: skip
-        parts["seed"] = gr.Number(
-            handlers.seed, label=I18N("seed"), precision=0, minimum=0, elem_id="seed", scale=2, min_width=90
-        )
+        parts["seed"] = gr.Textbox(
+            str(handlers.seed), label=I18N("seed"), max_lines=1, elem_id="seed", scale=2, min_width=90,
+            buttons=["copy"],
+        )  # fmt: skip
         button(parts, "random", scale=2, min_width=120)
     button(parts, "fetch", visible=False, variant="primary")
 
@@ -147,7 +150,9 @@ def one_click_part(parts: dict) -> None:
             min_width=220,
         )  # fmt: skip
         with gr.Column(scale=3, min_width=160, elem_id="checks"):
-            parts["at_once"] = gr.Checkbox(False, label=I18N("at_once"), elem_id="at-once", container=False)
+            parts["points_first"] = gr.Checkbox(
+                False, label=I18N("points_first"), elem_id="points-first", container=False
+            )
             parts["landmarks"] = gr.Checkbox(
                 False, label=I18N("show_landmarks"), elem_id="landmarks", container=False
             )
@@ -178,8 +183,8 @@ def result_part(parts: dict) -> None:
 
 def advanced_part(parts: dict) -> None:
     with gr.Accordion(I18N("by_hand"), open=False, elem_id="by-hand"), gr.Row(elem_id="numbers"):
-        parts["x"] = gr.Number(label=I18N("x"), precision=0, minimum=0, elem_id="x", min_width=80)
-        parts["y"] = gr.Number(label=I18N("y"), precision=0, minimum=0, elem_id="y", min_width=80)
+        parts["x"] = gr.Number(label=I18N("x"), precision=0, elem_id="x", min_width=80)
+        parts["y"] = gr.Number(label=I18N("y"), precision=0, elem_id="y", min_width=80)
         button(parts, "place", size="md")
     with gr.Accordion(I18N("advanced"), open=False, elem_id="advanced"):
         w_plus = {"label": I18N("w_plus"), "info": I18N("w_plus_info"), "elem_id": "w_plus"}
@@ -188,6 +193,8 @@ def advanced_part(parts: dict) -> None:
             words = {"label": I18N(name), "info": I18N(f"{name}_info"), "elem_id": name}
             parts[name] = gr.Slider(least, most, DEFAULTS[name], step=step, **words)
         button(parts, "defaults")
+    with gr.Accordion(I18N("keys"), open=False, elem_id="keys"):
+        gr.Markdown(I18N("keys_list"))
 
 
 # --- wiring -----------------------------------------------------------------------------------------------
@@ -205,11 +212,12 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open)
-    for script in (READ_ALOUD, RESET_SLIDERS):
+    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS):
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
-    on(parts["seed"].submit, handlers.act("generate"), ("seed",))
+    for event in (parts["seed"].submit, parts["seed"].blur):
+        on(event, handlers.seed_typed, ("seed",))
     on(parts["random"].click, handlers.random)
     # Not preprocessed: of a file that is no picture, the session says so better than Gradio does.
     # The last one counts: a photo may be put in while the one before is being opened or taken away.
@@ -222,14 +230,13 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["model"].input, handlers.choose_model, ("model",))
     on(parts["fetch"].click, handlers.fetch, ("model",), trigger_mode="once", concurrency_limit=4)
     for name in EDITS:
-        edit = handlers.drag("choose_edit", name)
-        on(parts[f"edit_{name}"].click, edit, ("strength", "at_once"), concurrency_limit=16)
+        edit = handlers.choose_edit(name)
+        on(parts[f"edit_{name}"].click, edit, ("strength", "points_first"), concurrency_limit=16, **RAW)
         slider = parts[f"slide_{name}"]
         for event, released in ((slider.input, False), (slider.release, True)):
             # Out of the queue, and of moves that come too fast the last one; so is watching what comes of them.
-            moved = on(
-                event, handlers.slide(name, released), (f"slide_{name}",), queue=False, trigger_mode=LAST
-            )
+            how = {"queue": False, "trigger_mode": LAST, **RAW}
+            moved = on(event, handlers.slide(name, released), (f"slide_{name}",), **how)
             on(moved.then, handlers.follow, trigger_mode=LAST, concurrency_limit=32)
     on(parts["start"].click, handlers.drag("start"), concurrency_limit=16)
     on(parts["stop"].click, handlers.act("stop"), queue=False)
@@ -242,12 +249,11 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         "move_last_point": "move_last",
     }.items():
         on(parts[name].click, handlers.act("mark", action))
-    on(parts["place"].click, handlers.place, ("x", "y"))
-    on(parts["x"].submit, handlers.place, ("x", "y"))
-    on(parts["y"].submit, handlers.place, ("x", "y"))
+    for event in (parts["place"].click, parts["x"].submit, parts["y"].submit):
+        on(event, handlers.place, ("x", "y"), **RAW)
     settings = [parts[name] for name in ("w_plus", *RANGES)]
     for name in ("w_plus", *RANGES):
-        parts[name].change(handlers.set(name), parts[name], **private)
+        parts[name].change(handlers.set(name), parts[name], parts["note"], **private, **RAW)
     parts["defaults"].click(handlers.defaults, None, settings, **private)
 
 

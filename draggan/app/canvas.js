@@ -259,9 +259,11 @@ stage.addEventListener('pointermove', event => {
     gesture.at = at
 })
 
-const operation = at => gesture.held
-    ? {op: 'move', ...gesture.held, x: at[0], y: at[1]}
-    : {op: 'pair', handle: gesture.from, target: at}
+// A handle that has no target yet is dragged to it, not moved.
+const lacks = held => held.kind === 'handle' && !present().targets[held.index]
+const operation = at => !gesture.held ? {op: 'pair', handle: gesture.from, target: at}
+    : lacks(gesture.held) ? {op: 'place', x: at[0], y: at[1]}
+    : {op: 'move', ...gesture.held, x: at[0], y: at[1]}
 
 function ended(event) {
     pointers.delete(event.pointerId)
@@ -275,7 +277,7 @@ function ended(event) {
     if (event.type === 'pointercancel') draw()
     else if (tool !== 'points') sendRegion()
     else if (done.far) send(operation(at))
-    else if (!done.held) send({op: 'place', x: done.from[0], y: done.from[1]})
+    else if (!done.held || lacks(done.held)) send({op: 'place', x: done.from[0], y: done.from[1]})
     gesture = null
 }
 stage.addEventListener('pointerup', ended)

@@ -130,7 +130,7 @@ class Endpoints:
 def report_of(view: View) -> dict:
     key, values = view.message
     return {
-        "ok": key in ("ready", "ready_no_face", "photo_ready", "done", "done_at_once"),
+        "ok": key in ("ready", "ready_no_face", "photo_ready", "done", "done_at_once", "points_done"),
         "steps": view.step,
         "mean_distance_px": view.distance,
         "share": values.get("share"),

@@ -4,6 +4,7 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 """
 
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -23,7 +24,8 @@ from draggan.edits import EDITS
 
 SHOWN = (
     *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
-    *("history", "start", "stop", "seed", "model", "fetch", "why_not", "x", "y"),
+    *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "fetch", "why_not"),
+    *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
     *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
     *(f"edit_{name}" for name in EDITS),
     *("about_sliders", *(f"slide_{name}" for name in EDITS)),
@@ -45,6 +47,11 @@ TOOLS = (
     *("picture", "points", "paint", "erase", "brush-size", "invert", "clear", "hide", "load", "save"),
     *("before", "zoom-out", "zoom-in", "full"),
 )
+# What can be pressed while nothing runs.
+IDLE = (
+    *("start", "random", "seed", "bring_in"),
+    *("undo_point", "move_last_point", "clear_points", "place"),
+)
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 Values = list  # one for each of SHOWN
 
@@ -62,6 +69,18 @@ def values(updates: dict) -> Values:
 def file_data(path: Path) -> dict:
     """A file for the page; Gradio copies it to where it serves files from, and adds the address."""
     return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def whole_number(text: str) -> int:
+    """A seed as it is typed. TranslatedError where it is none."""
+    text = str(text).strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise TranslatedError("bad_seed")
+    return int(text)
 
 
 class Handlers:
@@ -86,9 +105,11 @@ class Handlers:
             "picture": self.picture(view, language),
             "note": message.text(language),
             "progress": view.progress.text(language) if view.progress else "",
-            "start": gr.update(interactive=not view.running),
             "stop": gr.update(interactive=view.running),
-            "bring_in": gr.update(interactive=not view.running),
+            **{name: gr.update(interactive=not view.running) for name in IDLE},
+            **{f"edit_{name}": gr.update(interactive=view.is_face and not view.running) for name in EDITS},
+            "undo": gr.update(interactive=view.can_undo and not view.running),
+            "redo": gr.update(interactive=view.can_redo and not view.running),
         }
         if not view.running:
             updates |= self._at_rest(view, language)
@@ -135,8 +156,8 @@ class Handlers:
                 value=[str(path) for path in view.gallery],
                 selected_index=view.at if view.at >= 0 else None,
             ),
-            "seed": gr.skip() if view.seed is None else view.seed,
-            "model": gr.update(value=view.model),
+            "seed": gr.skip() if view.seed is None else str(view.seed),
+            "model": gr.update(value=view.model, interactive=True),
             "fetch": gr.update(visible=False),
             "faces": gr.update(
                 value=[str(path) for path in photo.faces],
@@ -150,12 +171,14 @@ class Handlers:
             "about_sliders": view.about_sliders.text(language),
             "x": x,
             "y": y,
-            **{f"edit_{name}": gr.update(interactive=view.is_face) for name in EDITS},
         }
 
     def error(self, error: Exception, request: gr.Request) -> Values:
         """The error where the person looks, everything else as it is."""
-        return values({"note": f"⚠️ {error_message(error).text(language_of(request))}"})
+        message = error_message(error)
+        if session := self.sessions.known(request.session_hash):
+            session.warn(message)
+        return values({"note": f"⚠️ {message.text(language_of(request))}"})
 
     # --- events ---------------------------------------------------------------------------------------------
 
@@ -202,7 +225,9 @@ class Handlers:
         if not isinstance(operations, list) or not isinstance(number, int):
             return self.error(TranslatedError("bad_operation"), request)
         shown = self.act("change_marks", operations, number)(request)
-        if shown[SHOWN.index("picture")] == gr.skip():  # an error: the page must know what has come all the same
+        if (
+            shown[SHOWN.index("picture")] == gr.skip()
+        ):  # an error: the page must know what has come all the same
             with contextlib.suppress(*ERRORS):
                 view = self.session(request).view()
                 shown[SHOWN.index("picture")] = self.picture(view, language_of(request))
@@ -210,7 +235,7 @@ class Handlers:
 
     def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
         missing = float("nan")
-        shown = self.act("click", missing if x is None else x, missing if y is None else y)(request)
+        shown = self.act("click", *(v if is_number(v) else missing for v in (x, y)))(request)
         for name in ("x", "y"):  # what was typed stays, and what is being typed by now
             shown[SHOWN.index(name)] = gr.skip()
         return shown
@@ -243,7 +268,7 @@ class Handlers:
         def handler(request: gr.Request, strength: float | None) -> Values:
             try:
                 session = self.session(request)
-                session.move_slider(name, strength or 0.0)
+                session.move_slider(name, strength if is_number(strength) else 0.0)
                 if released:
                     session.release_slider()
                 return values({})
@@ -258,6 +283,26 @@ class Handlers:
                 yield self.shown(view, language_of(request), sliders=False)
         except ERRORS as error:
             yield self.error(error, request)
+
+    def seed_typed(self, request: gr.Request, text: str) -> Values:
+        """A seed was typed, and Enter or Tab pressed."""
+        try:
+            session = self.session(request)
+            seed = whole_number(text)
+            if session.face.subject.seed == seed:
+                return values({})
+        except ERRORS as error:
+            return self.error(error, request)
+        return self.act("generate", seed)(request)
+
+    def choose_edit(self, name: str) -> Callable[..., Iterator[Values]]:
+        """An edit's button: it does the edit, or shows the points first."""
+        drag = self.drag("choose_edit", name)
+
+        def handler(request: gr.Request, strength, points_first: bool):
+            yield from drag(request, strength, not points_first)
+
+        return handler
 
     def random(self, request: gr.Request) -> Values:
         return self.act("generate", random.randrange(2**31))(request)
@@ -286,14 +331,21 @@ class Handlers:
         shown[SHOWN.index("fetch")] = gr.update(interactive=True, visible=name in self.fetches.missing())
         yield shown
 
-    def set(self, name: str) -> Callable[..., None]:
+    def set(self, name: str) -> Callable[..., str]:
+        """A setting was moved or typed; the note where it cannot be that."""
+
         def handler(request: gr.Request, value):
+            if name in RANGES:
+                least, most, _ = RANGES[name]
+                if not is_number(value) or not least <= value <= most:
+                    error = TranslatedError("bad_number", name=name, least=least, most=most)
+                    return f"⚠️ {error.message.text(language_of(request))}"
             whole = name in ("free_rows", "max_steps")
-            value = None if value is None or value == DEFAULTS[name] else int(value) if whole else value
+            value = None if value == DEFAULTS[name] else int(value) if whole else value
             self.session(request).set(name, value)
+            return gr.skip()
 
         return handler
 
     def defaults(self) -> list:
         return [DEFAULTS["w_plus"], *(DEFAULTS[name] for name in RANGES)]
-

@@ -65,9 +65,12 @@ class History:
         self._sweep(known)
         return self.now
 
+    def can_walk(self, by: int) -> bool:
+        return 0 <= self._at + by < len(self._trail)
+
     def walk(self, by: int) -> Entry:
         """Undo (-1) or redo (1)."""
-        if not 0 <= self._at + by < len(self._trail):
+        if not self.can_walk(by):
             raise TranslatedError("nothing_to_undo" if by < 0 else "nothing_to_redo")
         self._at += by
         return self.now

@@ -118,6 +118,10 @@ def end_message(task: Task, step: int) -> Message:
     if task.reason is None:
         return Message("stopped", {"step": step})
     how = {"step": step, "reason": task.reason, "share": task.share}
+    if isinstance(task, EditTask):
+        how["edit"] = list(task.edits)
+    elif task.ok:
+        return Message("points_done", how)
     if task.ok:
         return Message("done", how) if step else Message("done_at_once", how)
     return Message("points_not_done" if isinstance(task, PointsTask) else "not_done", how)

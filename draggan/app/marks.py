@@ -121,7 +121,7 @@ class Marks:
         TranslatedError if there are none.
         """
         if not self.targets:
-            raise TranslatedError("nothing_marked")
+            raise TranslatedError("half_marked" if self.handles else "nothing_marked")
         return np.array(self.handles[: len(self.targets)]), np.array(self.targets)
 
 

@@ -7,6 +7,7 @@ screen.report(progress); screen.preview(picture)     # from the queue's thread, 
 """
 
 import contextlib
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from draggan.app.texts import Message
 from draggan.face import Face, NoFaceError
 from draggan.tasks import Progress
 
+WARNING_SECONDS = 4.0
+
 
 class Screen:
     """May be used from any thread; those who wait for the worker are woken by every change."""
@@ -25,11 +28,12 @@ class Screen:
     def __init__(self, files: Folder, worker: Worker):
         self.files, self._worker = files, worker
         self.image: Path | None = None
-        self.note: str | None = None  # what the metadata of images says
+        self._about: str | None = None  # what the metadata of images says
         self.landmarks_shown = False
         self.landmarks: np.ndarray | None = None  # (68, 2) of the picture, where they are asked for and found
         self._drawn: np.ndarray | None = None  # the picture in the image file
         self.message = Message("ready")
+        self._warning, self._warned = None, 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -43,6 +47,18 @@ class Screen:
         with self._worker.lock:
             self.message = message
             self._worker.changed()
+
+    def warn(self, message: Message) -> None:
+        """The message for some seconds, whatever else is said."""
+        with self._worker.lock:
+            self._warning, self._warned = message, time.monotonic()
+            self._worker.changed()
+
+    @property
+    def note(self) -> Message:
+        """What to say now."""
+        warned = self._warning and time.monotonic() - self._warned < WARNING_SECONDS
+        return self._warning if warned else self.message
 
     def report(self, progress: Progress, message: Message | None = None) -> None:
         """How far the task at work is; the message says so in words, where no points move."""
@@ -62,7 +78,7 @@ class Screen:
 
     def draw(self, face: Face) -> None:
         """The face's picture, and its landmarks where they are asked for and found."""
-        self.note, self.landmarks = face.subject.note, None
+        self._about, self.landmarks = face.subject.note, None
         if self.landmarks_shown:
             with contextlib.suppress(NoFaceError):  # this picture shows none
                 self.landmarks = face.points
@@ -70,7 +86,7 @@ class Screen:
             self._write(face.picture)
 
     def _write(self, picture: np.ndarray) -> None:
-        path = self.files.draw(picture, self.note)
+        path = self.files.draw(picture, self._about)
         with self._worker.lock:
             self.image, self._drawn = path, picture
             self._worker.changed()

@@ -8,3 +8,22 @@ RESET_SLIDERS = """() => document.addEventListener('dblclick', event => {
     slider.dispatchEvent(new Event('input', {bubbles: true}))
     slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}))
 })"""
+# Whether an edit shows its points first is remembered by the browser.
+REMEMBER = """() => {
+    const box = document.querySelector('#points-first input'), key = 'draggan-points-first'
+    if (!box) return
+    if (localStorage.getItem(key) === '1' && !box.checked) box.click()
+    box.addEventListener('change', () => localStorage.setItem(key, box.checked ? '1' : '0'))
+}"""
+# Keys press the buttons of the page, unless somebody types; ? lists them. B is canvas.js's.
+KEYS = """() => {
+    const keys = {z: '#undo', y: '#redo', Enter: '#start', Escape: '#stop', n: '#random'}
+    document.addEventListener('keydown', event => {
+        const field = event.target.closest?.('input:not([type=range]):not([type=checkbox]), textarea, select')
+        if (field || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
+        if (event.key === 'Enter' && event.target.closest?.('button, a, summary, [role=tab]')) return
+        if (event.key === '?') return document.querySelector('#keys button')?.click()
+        const button = document.querySelector(keys[event.key])
+        if (button && !button.disabled) { event.preventDefault(); button.click() }
+    })
+}"""

@@ -21,12 +21,13 @@ from draggan.app.jobs import Outcome, TaskRun, bring_in, edit_task, points_task,
 from draggan.app.marks import ADDING, Marks, marking
 from draggan.app.models import Models
 from draggan.app.open_photo import OpenPhoto
-from draggan.app.queue import Queue, QueueFullError, Worker
+from draggan.app.queue import Queue, Worker
 from draggan.app.screen import Screen
-from draggan.app.sliders import SliderState
+from draggan.app.sliders import SliderState, bad_strength
 from draggan.app.stage import Stage
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View, view_of
+from draggan.app.work import Work
 from draggan.editor import MASK_SIDE, EditTask
 from draggan.face import Face, NoFaceError
 from draggan.generators import DEFAULT_PSI
@@ -42,6 +43,7 @@ class Session:
         self.models, self.files, self._worker = models, Folder(folder), Worker(queue)
         self.lock, self.used, self.closed = self._worker.lock, time.monotonic(), False
         self.screen = Screen(self.files, self._worker)
+        self._work = Work(self._worker, self.screen)
         self.stage = Stage(self.files, self.screen)
         self.model, self.seed, self.psi = models.default, 0, DEFAULT_PSI  # what was generated last
         self.photo, self.sliders = OpenPhoto(self.files), SliderState()
@@ -50,7 +52,6 @@ class Session:
         self._run: TaskRun | None = None  # of the task, once it has begun
         self.acknowledged = 0  # how many operations on the picture have come
         self._following = False  # the job at work follows the sliders
-        self._if_withdrawn = Message("ready")
         self.animation: Path | None = None
 
     face = property(lambda self: self.stage.face)  # Face, or None before the first one
@@ -123,6 +124,8 @@ class Session:
         with self.lock:
             self._require_idle()
             face = self.stage.require_landmarks()
+            if not isinstance(strength, int | float):
+                raise bad_strength(name)
             task = edit_task(face, {name: strength}, self.settings)
             self._forget_task()
             self._mark_edit(task)
@@ -151,8 +154,8 @@ class Session:
         """
         problem = None
         with self.lock:
-            first = number - len(operations)
-            for operation in operations[max(self.acknowledged - first, 0) :]:
+            known = len(operations) - (number - self.acknowledged)
+            for operation in operations[max(known, 0) :]:
                 try:
                     self._change_marks(operation)
                 except TranslatedError as error:
@@ -203,7 +206,7 @@ class Session:
         with self.lock:
             self._require_idle()
             before, strengths = self.history.now, self.sliders.strengths(self.history.now)
-            if self.task is None and not self.marks.targets and strengths:  # what the sliders say, by a drag
+            if self.task is None and not self.marks.handles and strengths:  # what the sliders say, by a drag
                 before, sliders = self.sliders.start, self.sliders.task.sliders
                 self._mark_edit(edit_task(sliders.start, strengths, self.settings, sliders))
             if self.task is None:
@@ -226,29 +229,27 @@ class Session:
             self.sliders.move(self.history.now, name, strength)
             self._follow()
 
+    def warn(self, message: Message) -> None:
+        """Say why something was refused while a task is at work, whose own messages would hide it at once."""
+        if self.running:
+            self.screen.warn(message)
+
     def release_slider(self) -> None:
         if task := self.sliders.task:
             task.release()
 
     def stop(self) -> None:
         """Stop after the step at work; the state stays, and `start` goes on from it."""
-        if self._worker.stop():  # it was not its turn yet
+        if self._work.stop():
             with self.lock:
-                self._say(self._if_withdrawn)
+                self.stage.draw()
                 self._followed(stopped=True)
 
     def watch(self, every: float = 0.5) -> Iterator[View]:
         """The view now, and then until nothing runs: pictures and the end at once, numbers every so many seconds."""
-        shown = None
-        while True:
-            view = self.view()
-            if (view.version, view.place) != shown:
-                shown = (view.version, view.place)
-                self.used = time.monotonic()
-                yield view
-            if not view.running:
-                return
-            self._worker.wait(lambda drawn=view.image: self.screen.image != drawn or not self.running, every)
+        for view in self._work.watch(self.view, every):
+            self.used = time.monotonic()
+            yield view
 
     def _follow(self) -> None:
         if self.sliders.behind and not self._following:
@@ -257,17 +258,10 @@ class Session:
             self._begin(job, Message("sliding"), Message("stopped_sliding"))
             self._following = True
 
-    def _begin(self, job: Callable[[], Message], message: Message, if_withdrawn: Message) -> None:
-        """Have a job done, which returns the message at its end."""
+    def _begin(self, job: Callable[[], Outcome], message: Message, if_withdrawn: Message) -> None:
         with self.lock:
             self._require_idle()
-            self.screen.distance = self.screen.progress = None
-            try:
-                self._worker.begin(job, self._ended)
-            except QueueFullError:
-                raise TranslatedError("busy", waiting=self._worker.waiting) from None
-            self._if_withdrawn = if_withdrawn
-            self.screen.say(message)
+            self._work.begin(job, message, if_withdrawn, self._ended)
 
     def _ended(self, outcome: Outcome | Exception) -> None:
         """A job is over; under the lock."""
@@ -279,6 +273,8 @@ class Session:
             outcome = Outcome(error_message(outcome))
         if self.closed:
             return self._remove()
+        if not self.screen.step:  # done at once: points that have not moved say nothing
+            self.screen.progress = None
         if outcome.entry:
             self._show(outcome)
         self._say(outcome.message)

@@ -47,6 +47,11 @@ class Sessions:
             session.used = time.monotonic()
             return session
 
+    def known(self, key: str) -> Session | None:
+        """The session of that key, if there is one."""
+        with self._lock:
+            return self._sessions.get(key)
+
     def drop(self, key: str) -> None:
         """End a session: its task stops, its memory and files go. Nothing happens for an unknown one."""
         with self._lock:

@@ -51,6 +51,8 @@ class View:
     result: Path  # PNG of what is shown, without marks
     before: Path | None  # PNG of what the last task began with
     animation: Path | None
+    can_undo: bool
+    can_redo: bool
     gallery: tuple[Path, ...]  # thumbnails
     at: int  # index into the gallery of what is shown; -1: it is not there
     photo: PhotoView
@@ -83,7 +85,7 @@ def view_of(
         region=screen.marks.region,
         landmarks=screen.landmarks,
         acknowledged=acknowledged,
-        message=screen.message,
+        message=screen.note,
         running=worker.running,
         place=worker.place,
         step=screen.step,
@@ -97,6 +99,8 @@ def view_of(
         result=now.path,
         before=history.before.path if history.before else None,
         animation=animation,
+        can_undo=history.can_walk(-1),
+        can_redo=history.can_walk(1),
         gallery=tuple(entry.thumbnail for entry in history.entries),
         at=history.place,
         photo=PhotoView(photo.pictures, photo.chosen, original, now.whole),

@@ -123,7 +123,7 @@ def visit(app, browser):
         allowed = (app.url, "data:", "blob:")
         page.on("request", lambda r: r.url.startswith(allowed) or wrong.append(f"outside: {r.url}"))
         page.goto(app.url)
-        page.wait_for_selector("#picture img", timeout=SLOW)
+        page.wait_for_selector("#picture .shown[src]", timeout=SLOW)
         note_says(page, "Choose|选择")
         return page
 

@@ -12,7 +12,7 @@ def test_marks():
     with pytest.raises(TranslatedError, match="no point to move"):
         marks.move_last()
     marks.place(10, 20, 64)
-    with pytest.raises(TranslatedError, match="Nothing is marked"):
+    with pytest.raises(TranslatedError, match="nowhere to go yet"):
         marks.pairs()
     marks.move_last()
     marks.place(11, 21, 64)

@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from draggan.app import files
-from draggan.app.drawing import overlay
 from draggan.app.previews import Previews
 
 
@@ -37,15 +36,3 @@ def test_all_files_say_that_they_are_ai_made(tmp_path):
     with Image.open(files.write_animation(tmp_path / "a.webp", frames)) as image:
         assert image.getexif()[0x010E].startswith("AI-made")
         assert image.n_frames == 3
-
-
-def test_overlay_leaves_the_picture_alone():
-    picture = np.full((64, 64, 3), 200, np.uint8)
-    mask = np.zeros((16, 16))
-    mask[4:12, 4:12] = 1
-    drawn = overlay(picture, [[20, 20], [40, 40]], [[30, 20]], mask)
-    assert drawn.shape == (1024, 1024, 3)
-    drawn = drawn[8::16, 8::16]
-    assert (picture == 200).all()
-    assert (drawn[2, 2] == 120).all()  # outside the region: darker
-    assert not (drawn[20, 20] == 200).all()
