@@ -35,9 +35,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 WAIT = 600_000  # ms
 STEPS = 60  # of the drags that are compared: about as many as a long edit takes
 HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
-LOADED = (
-    "() => { const i = document.querySelector('#picture .shown'); return i && i.complete && i.naturalWidth > 0 }"
-)
+LOADED = "() => { const i = document.querySelector('#picture .shown'); return i && i.complete && i.naturalWidth > 0 }"
 NOTED = "words => new RegExp(words).test(document.querySelector('#note').innerText)"
 ANOTHER = """old => { const i = document.querySelector('#picture .shown');
     return i && i.src != old && i.complete && i.naturalWidth > 0 }"""
@@ -57,9 +55,9 @@ def told(what: str, seconds: list[float], bound: float | None = None) -> None:
 
 
 def waits(browser, port: int, rounds: int) -> None:
-    """The app as a user starts it: page ready, points of an edit, first new frame of a drag, and sliders."""
+    """The app as a user starts it: page ready, an edit, a point, first new frame of a drag, and sliders."""
     command = [sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--port", str(port), "--device", "cpu"]
-    ready, points, frame, first, follows, whole = [], [], [], [], [], []
+    ready, edit, mark_made, frame, first, follows, whole = [], [], [], [], [], [], []
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         for line in server.stdout:
@@ -77,7 +75,13 @@ def waits(browser, port: int, rounds: int) -> None:
             page.goto(f"http://127.0.0.1:{port}")
             page.wait_for_function(LOADED)
             ready.append(time.perf_counter() - began)
-            for button, waited in (("#edit-smile", points), ("#start", frame)):
+            for button, waited in (("#edit-smile", edit), ("#start", frame)):
+                if button == "#start":
+                    page.wait_for_function(NOTED, arg="Done|ended")
+                    began = time.perf_counter()
+                    draw(page)
+                    page.wait_for_selector(".target", state="attached")
+                    mark_made.append(time.perf_counter() - began)
                 old = page.locator("#picture .shown").get_attribute("src")
                 began = time.perf_counter()
                 page.click(button)
@@ -98,11 +102,22 @@ def waits(browser, port: int, rounds: int) -> None:
             context.close()
         server.terminate()
     told("page ready, the first one right after 'Running on'", ready, 3)
-    told("click on an edit to its points on the page", points, 1.5)
+    told("press on an edit to its picture on the page", edit, 1.5)
+    told("a point and its target drawn on the picture to their marks", mark_made, 0.3)
     told("Start to the first newly drawn frame on the page", frame, 2)
     told("first touch of a slider to a small picture on the page", first)
     told("a slider's move to a small picture on the page", follows, 0.4)
     told("the same to the whole picture, once the slider was still for a while", whole)
+
+
+def draw(page) -> None:
+    """Press on the picture, move, and let go: a handle and its target."""
+    box = page.locator("#picture .stage").bounding_box()
+    x, y = box["x"] + 0.35 * box["width"], box["y"] + 0.75 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 0.15 * box["height"])
+    page.mouse.up()
 
 
 def a_step(step_of: Callable[[], int]) -> np.ndarray:

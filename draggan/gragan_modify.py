@@ -24,10 +24,11 @@ import torch
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run
 from draggan.app import files
 from draggan.app.endpoints import Endpoints
-from draggan.app.handlers import DEFAULTS, RANGES, SHOWN, Handlers
+from draggan.app.handlers import SHOWN, Handlers
 from draggan.app.models import Models
-from draggan.app.scripts import KEYS, READ_ALOUD, REMEMBER, RESET_SLIDERS
+from draggan.app.scripts import KEYS, READ_ALOUD, REMEMBER, RESET_SLIDERS, UNSAVED, VISITOR
 from draggan.app.sessions import Sessions
+from draggan.app.settings import DEFAULTS, RANGES
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
 from draggan.generators import DEFAULT_MODEL
@@ -43,7 +44,9 @@ RAW = {"preprocess": False}
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
 APP = Path(__file__).with_name("app")
 STYLE = APP / "page.css"
-CANVAS = {kind: (APP / f"canvas.{kind}").read_text(encoding="utf-8") for kind in ("html", "js")}
+CANVAS, *SCRIPT = (
+    (APP / name).read_text(encoding="utf-8") for name in ("canvas.html", "region.js", "canvas.js")
+)
 
 
 @dataclass
@@ -67,7 +70,7 @@ def button(parts: dict, name: str, text: str | None = None, **how) -> None:
 
 def picture_part(parts: dict) -> None:
     parts["picture"] = gr.HTML(
-        elem_id="picture", html_template=CANVAS["html"], js_on_load=CANVAS["js"], apply_default_css=False
+        elem_id="picture", html_template=CANVAS, js_on_load="\n".join(SCRIPT), apply_default_css=False
     )
     parts["note"] = gr.Markdown(elem_id="note")
     parts["progress"] = gr.Markdown(elem_id="progress")
@@ -211,8 +214,8 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         return event(handler, [parts[name] for name in inputs], outputs, **private, **how)
 
     page.unload(handlers.leave)
-    on(page.load, handlers.open)
-    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS):
+    on(page.load, handlers.open, ("visitor",), js=VISITOR, concurrency_limit=16)
+    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED):
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
@@ -261,6 +264,7 @@ def layout(handlers: Handlers) -> gr.Blocks:
     """The page and the endpoints."""
     parts: dict = {}
     with gr.Blocks(title="DragGAN", delete_cache=(600, 3600), analytics_enabled=False) as page:
+        parts["visitor"] = gr.Textbox(visible=False)
         with gr.Row(elem_id="head"):
             gr.Markdown(I18N("title"), elem_id="title")
             gr.Markdown(I18N("tagline"), elem_id="tagline")

@@ -8,8 +8,8 @@ screen.py, marks.py         what is seen of it: picture, points and region, mess
 sliders.py, open_photo.py   how the sliders stand; the photo that a person has put in
 jobs.py                     tasks at work, with pictures on the way; previews.py: when one is drawn
 queue.py                    threads, locks, and the queue with its length
-canvas.html, canvas.js       the picture with its points and region; regions.py: a region as the page has it
-work.py                     the job of a session in the queue
+canvas.html, .js, region.js the picture with its points and region; regions.py: a region as the page has it
+work.py, settings.py        the job of a session in the queue; numbers that people type
 files.py, folder.py         pictures and animations as files that say they are AI-made; a session's folder
 fetches.py, texts.py        fetching models with progress; all texts, in English and Chinese
 """

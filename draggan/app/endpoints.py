@@ -40,7 +40,7 @@ class Endpoints:
         """The actions, each with what it has begun: the session and what it shows at the end."""
         session = self.handlers.session(request)
         for name, *inputs in actions:
-            getattr(session, name)(*inputs)
+            (session.stage.require_photo if name == "require_photo" else getattr(session, name))(*inputs)
             if session.running:
                 for view in session.watch():
                     message = Message("waiting", {"place": view.place}) if view.place else view.message
@@ -89,7 +89,7 @@ class Endpoints:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
-        first = [("require_photo_shown",)]
+        first = [("require_photo",)]
         if photo is not None:
             sent = ("open_photo", photo, Path(photo).name, True)
             first = [sent, ("choose_face", int(face)), ("bring_in", preset)]

@@ -4,10 +4,8 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 """
 
 import contextlib
-import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import gradio as gr
@@ -17,9 +15,9 @@ from draggan.app import regions
 from draggan.app.fetches import Fetches
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
+from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
 from draggan.app.texts import Message, TranslatedError, error_message, say
 from draggan.app.view import View
-from draggan.drag import Settings
 from draggan.edits import EDITS
 
 SHOWN = (
@@ -30,18 +28,6 @@ SHOWN = (
     *(f"edit_{name}" for name in EDITS),
     *("about_sliders", *(f"slide_{name}" for name in EDITS)),
 )
-# Advanced settings: name → (least, most, step); defaults and meaning are those of drag.Settings.
-RANGES = {
-    "lr": (0.0005, 0.02, 0.0005),
-    "free_rows": (0, 23, 1),
-    "mask_weight": (0, 50, 1),
-    "supervision_radius": (1, 12, 0.5),
-    "tracking_radius": (2, 32, 1),
-    "max_steps": (1, 300, 1),
-    "tolerance": (0.5, 8, 0.5),
-}
-DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_rows": 0}  # 0: the model's own
-
 # Of canvas.html, by name: those of the toolbar, and what else has words there.
 TOOLS = (
     *("picture", "points", "paint", "erase", "brush-size", "invert", "clear", "hide", "load", "save"),
@@ -71,18 +57,6 @@ def file_data(path: Path) -> dict:
     return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
 
 
-def is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def whole_number(text: str) -> int:
-    """A seed as it is typed. TranslatedError where it is none."""
-    text = str(text).strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise TranslatedError("bad_seed")
-    return int(text)
-
-
 class Handlers:
     def __init__(self, sessions: Sessions, seed: int, fetches: Fetches | None = None):
         """seed: the face that a visitor begins with."""
@@ -94,12 +68,16 @@ class Handlers:
         return session
 
     def leave(self, request: gr.Request) -> None:
-        self.sessions.drop(request.session_hash)
+        self.sessions.leave(request.session_hash)
 
     # --- showing a session ----------------------------------------------------------------------------------
 
-    def shown(self, view: View, language: str, sliders: bool = True) -> Values:
-        """sliders: show how they stand, too; not while somebody moves them."""
+    def shown(self, view: View, language: str, sliders: bool = True, all_of_it: bool = False) -> Values:
+        """What the page shows.
+
+        sliders: how they stand, too; not while somebody moves them. all_of_it: also what stays as it is while a
+        task is at work.
+        """
         message = Message("waiting", {"place": view.place}) if view.place else view.message
         updates = {
             "picture": self.picture(view, language),
@@ -111,7 +89,7 @@ class Handlers:
             "undo": gr.update(interactive=view.can_undo and not view.running),
             "redo": gr.update(interactive=view.can_redo and not view.running),
         }
-        if not view.running:
+        if not view.running or all_of_it:
             updates |= self._at_rest(view, language)
             if sliders:
                 updates |= {
@@ -212,11 +190,20 @@ class Handlers:
 
         return handler
 
-    def open(self, request: gr.Request) -> Values:
-        """The page was loaded: models may have come since it was laid out."""
-        shown = self.act("view")(request)
-        shown[SHOWN.index("model")] = gr.update(choices=self.fetches.choices())
-        return shown
+    def open(self, request: gr.Request, visitor: str | None) -> Iterator[Values]:
+        """The page was loaded, perhaps once more; see scripts.VISITOR. It shows what the session is at."""
+        try:
+            session = self.sessions.open(request.session_hash, str(visitor or "")[:64])
+            session.settings.clear()  # the page shows the defaults
+            session.begin(self.seed)
+            for view in session.watch():
+                shown = self.shown(view, language_of(request), all_of_it=True)
+                # Models may have come since the page was laid out.
+                choices = self.fetches.choices()
+                shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.model)
+                yield shown
+        except ERRORS as error:
+            yield self.error(error, request)
 
     def mark(self, request: gr.Request, event: gr.EventData) -> Values:
         """Operations on the picture: {"ops": [...], "seq": number of the last one}; see canvas.js."""
@@ -335,15 +322,11 @@ class Handlers:
         """A setting was moved or typed; the note where it cannot be that."""
 
         def handler(request: gr.Request, value):
-            if name in RANGES:
-                least, most, _ = RANGES[name]
-                if not is_number(value) or not least <= value <= most:
-                    error = TranslatedError("bad_number", name=name, least=least, most=most)
-                    return f"⚠️ {error.message.text(language_of(request))}"
-            whole = name in ("free_rows", "max_steps")
-            value = None if value == DEFAULTS[name] else int(value) if whole else value
-            self.session(request).set(name, value)
-            return gr.skip()
+            try:
+                self.session(request).set(name, setting(name, value))
+                return gr.skip()
+            except ERRORS as error:
+                return f"⚠️ {error_message(error).text(language_of(request))}"
 
         return handler
 

@@ -46,6 +46,8 @@ def edit_task(
     for name in edits:
         if name not in EDITS:
             raise TranslatedError("unknown_edit", name=name, known=", ".join(EDITS))
+        if not isinstance(edits[name], int | float):
+            raise bad_strength(name)
     settings = changed(edit_settings(face.subject, edits), changes, face)
     try:
         return EditTask(face, edits, settings=settings, sliders=sliders)
@@ -79,6 +81,7 @@ class Outcome:
     handles: list | None = None  # where points by hand are, which have not arrived
     compared: Entry | None = None  # what the result is compared with
     original: Path | None = None  # the whole photo before any edit, of a photo's new face
+    failed: bool = False
 
 
 class TaskRun:

@@ -27,3 +27,25 @@ KEYS = """() => {
         if (button && !button.disabled) { event.preventDefault(); button.click() }
     })
 }"""
+# Who this page is, so that it finds its session when it is loaded again. A copy of the page is somebody else: the
+# browser copies what a page keeps, but only a page that was left has said so.
+VISITOR = """() => {
+    const again = sessionStorage.getItem('draggan-left')
+    sessionStorage.removeItem('draggan-left')
+    window.addEventListener('pagehide', () => sessionStorage.setItem('draggan-left', '1'))
+    let visitor = again && sessionStorage.getItem('draggan-visitor')
+    if (!visitor) {
+        visitor = crypto.getRandomValues(new Uint32Array(4)).join('-')
+        sessionStorage.setItem('draggan-visitor', visitor)
+    }
+    return visitor
+}"""
+# Results that were not downloaded: the browser asks before the page is left.
+UNSAVED = """() => {
+    let saved = 1
+    const results = () => document.querySelectorAll('#history .thumbnail-item').length
+    document.addEventListener('click', event => {
+        if (event.target.closest('#downloads button, #downloads a')) saved = results()
+    })
+    window.addEventListener('beforeunload', event => { if (results() > saved) event.preventDefault() })
+}"""

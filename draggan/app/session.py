@@ -1,18 +1,16 @@
 """One person's work: the face that is shown, the history, the marks on it, and the task at work. Knows no Gradio.
 
     session.generate(seed=5)
-    session.choose_edit("smile", 1.0)             # points and region, waits for
-    session.start()
+    session.choose_edit("smile", 1.0, at_once=True)
     for view in session.watch():                  # until the task is over
-        show(view.image, view.message)
 
 Tasks run in the queue's one thread, so that showing them costs them nothing; `watch` looks from another thread. All
 methods may be called from any thread, and raise TranslatedError for what a person can mend.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from draggan.app.folder import Folder
@@ -23,19 +21,17 @@ from draggan.app.models import Models
 from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Queue, Worker
 from draggan.app.screen import Screen
-from draggan.app.sliders import SliderState, bad_strength
+from draggan.app.sliders import SliderState
 from draggan.app.stage import Stage
-from draggan.app.texts import Message, TranslatedError, error_message
+from draggan.app.texts import Message, TranslatedError
 from draggan.app.view import View, view_of
 from draggan.app.work import Work
 from draggan.editor import MASK_SIDE, EditTask
-from draggan.face import Face, NoFaceError
+from draggan.face import Face
 from draggan.generators import DEFAULT_PSI
 from draggan.inversion import Preset
 from draggan.points import PointsTask
 from draggan.tasks import Task
-
-LOG = logging.getLogger(__name__)
 
 
 class Session:
@@ -43,7 +39,7 @@ class Session:
         self.models, self.files, self._worker = models, Folder(folder), Worker(queue)
         self.lock, self.used, self.closed = self._worker.lock, time.monotonic(), False
         self.screen = Screen(self.files, self._worker)
-        self._work = Work(self._worker, self.screen)
+        self._work = Work(self._worker, self.screen, self._ended)
         self.stage = Stage(self.files, self.screen)
         self.model, self.seed, self.psi = models.default, 0, DEFAULT_PSI  # what was generated last
         self.photo, self.sliders = OpenPhoto(self.files), SliderState()
@@ -105,12 +101,8 @@ class Session:
         self._require_idle()
         task = self.photo.task(self.models, self.model, preset)
         self.mark("clear_points")
-        job = lambda: bring_in(task, self.stage, self._worker.stopping)  # noqa: E731
-        self._begin(job, Message("photo_search"), Message("photo_not_begun"))
-
-    def require_photo_shown(self) -> None:
-        """TranslatedError where what is shown is no photo's face."""
-        self.stage.require_photo()
+        job = partial(bring_in, task, self.stage, self._worker.stopping)
+        self._work.begin(job, Message("photo_search"), Message("photo_not_begun"))
 
     def save_photo(self) -> Path:
         """The whole photo with what is shown, at its own size, as PNG."""
@@ -124,8 +116,6 @@ class Session:
         with self.lock:
             self._require_idle()
             face = self.stage.require_landmarks()
-            if not isinstance(strength, int | float):
-                raise bad_strength(name)
             task = edit_task(face, {name: strength}, self.settings)
             self._forget_task()
             self._mark_edit(task)
@@ -215,9 +205,8 @@ class Session:
                 self.history.compare(before)
                 self.screen.step, self.animation = 0, None
                 self._run = TaskRun(self.task, self.face.picture)
-            stopped = Message("stopped", {"step": self.screen.step})
-            job = lambda run=self._run: run.drag(self.stage, self._worker.stopping)  # noqa: E731
-            self._begin(job, Message("dragging"), stopped)
+            job = partial(self._run.drag, self.stage, self._worker.stopping)
+            self._work.begin(job, Message("dragging"), Message("stopped", {"step": self.screen.step}))
 
     def move_slider(self, name: str, strength: float | None) -> None:
         """A slider was moved; the face follows. Returns at once; see `watch`."""
@@ -253,32 +242,20 @@ class Session:
 
     def _follow(self) -> None:
         if self.sliders.behind and not self._following:
-            task, start = self.sliders.task, self.sliders.start
-            job = lambda: slide(task, start, self.stage, self._worker.stopping)  # noqa: E731
-            self._begin(job, Message("sliding"), Message("stopped_sliding"))
+            job = partial(slide, self.sliders.task, self.sliders.start, self.stage, self._worker.stopping)
+            self._work.begin(job, Message("sliding"), Message("stopped_sliding"))
             self._following = True
 
-    def _begin(self, job: Callable[[], Outcome], message: Message, if_withdrawn: Message) -> None:
-        with self.lock:
-            self._require_idle()
-            self._work.begin(job, message, if_withdrawn, self._ended)
-
-    def _ended(self, outcome: Outcome | Exception) -> None:
+    def _ended(self, outcome: Outcome) -> None:
         """A job is over; under the lock."""
-        failed = isinstance(outcome, Exception)
-        if failed:
-            if not isinstance(outcome, TranslatedError | NoFaceError):
-                LOG.error("a task failed", exc_info=outcome)
+        if outcome.failed:
             self.task = self._run = None
-            outcome = Outcome(error_message(outcome))
         if self.closed:
             return self._remove()
-        if not self.screen.step:  # done at once: points that have not moved say nothing
-            self.screen.progress = None
         if outcome.entry:
             self._show(outcome)
         self._say(outcome.message)
-        self._followed(stopped=failed or self._worker.stopping())
+        self._followed(stopped=outcome.failed or self._worker.stopping())
 
     def _show(self, outcome: Outcome) -> None:
         """Show what came of a job."""
@@ -342,7 +319,7 @@ class Session:
     def view(self) -> View:
         """What the page shows now."""
         with self.lock:
-            self._require_open()
+            self._require_idle(running=True)
             _, problem = self.models.directions(self.model)
             return view_of(
                 *(self.stage, self._worker, self.sliders, self.photo, self.animation, problem),
@@ -365,12 +342,7 @@ class Session:
         self._forget_task()
         self.stage.clear()
 
-    def _require_open(self) -> None:
-        if self.closed:
-            raise TranslatedError("closed")
-
-    def _require_idle(self) -> None:
-        """TranslatedError while a job runs or waits, and after the end."""
-        self._require_open()
-        if self.running:
-            raise TranslatedError("running")
+    def _require_idle(self, running: bool = False) -> None:
+        """TranslatedError after the end; and while a job runs or waits, unless that is allowed."""
+        if self.closed or (self.running and not running):
+            raise TranslatedError("closed" if self.closed else "running")

@@ -99,8 +99,8 @@ EN = {
     "tolerance": "Tolerance",
     "tolerance_info": "A point has arrived within so many pixels (at 512)",
     "keys": "Keys (?)",
-    "keys_list": "**Enter** start · **Esc** stop · **Z** undo · **Y** redo · **N** next random face · **B** hold: the face "
-    "before · **?** this list",
+    "keys_list": "**Enter** start · **Esc** stop · **Z** undo · **Y** redo · **N** next random face · **B** hold: the "
+    "face before · **?** this list",
     # the picture's tools
     "tool_picture": "The face. Press on a point and drag it to where it shall go.",
     "tool_points": "Points: press and drag; a right click or a long press removes one",
@@ -251,7 +251,8 @@ ZH = {
     "open-mouth": "张嘴",
     "raise-brows": "扬眉",
     "keys": "按键（?）",
-    "keys_list": "**Enter** 开始 · **Esc** 停止 · **Z** 撤销 · **Y** 重做 · **N** 随机人脸 · **B** 按住查看之前的脸 · **?** 此列表",
+    "keys_list": "**Enter** 开始 · **Esc** 停止 · **Z** 撤销 · **Y** 重做 · **N** 随机人脸 · "
+    "**B** 按住查看之前的脸 · **?** 此列表",
     "tool_picture": "人脸。按住一个点，拖到它应去的位置。",
     "tool_points": "取点：按住并拖动；右击或长按可删除",
     "tool_paint": "涂出可以改变的部分",

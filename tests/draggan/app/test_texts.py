@@ -8,7 +8,7 @@ def test_texts_are_complete_and_alike():
     for key in EN:
         assert EN[key].count("{") == ZH[key].count("{"), key
     assert say("start", "zh-CN") == "开始"
-    assert "没有进展" in say("not_done", "zh-CN", step=3, share=0.5, reason="no progress")
+    assert "没有进展" in say("not_done", "zh-CN", edit=["smile"], step=3, share=0.5, reason="no progress")
     for reason in (
         "the landmarks have arrived",
         "on target",
