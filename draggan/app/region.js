@@ -17,7 +17,9 @@ function showRegion() {
     pen.fillStyle = 'rgba(0, 0, 0, .45)'
     pen.fillRect(0, 0, MASK_SIDE, MASK_SIDE)
     pen.globalCompositeOperation = 'destination-out'
+    pen.filter = 'blur(1.5px)'  // no stairs along its border
     pen.drawImage(mask, 0, 0)
+    pen.filter = 'none'
 }
 
 function clearMask() {

@@ -35,7 +35,7 @@ class TranslatedError(UserError):
 
 EN = {
     # labels
-    "title": "## DragGAN",
+    "title": "# DragGAN",
     "tagline": "Press an edit, or drag a point of the face.",
     "model": "Model",
     "fetch": "Fetch this model",
@@ -204,7 +204,7 @@ EN = {
 }
 
 ZH = {
-    "title": "## DragGAN",
+    "title": "# DragGAN",
     "tagline": "按一个编辑，或拖动脸上的一个点。",
     "model": "模型",
     "fetch": "下载此模型",
