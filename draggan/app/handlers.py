@@ -105,7 +105,7 @@ class Handlers:
         points = view.landmarks
         return {
             "image": file_data(view.image),
-            "before": file_data(view.before) if view.before and not view.running else None,
+            "before": file_data(view.earlier) if view.earlier and not view.running else None,
             "size": view.resolution,
             "handles": view.handles,
             "targets": view.targets,

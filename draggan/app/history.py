@@ -50,6 +50,12 @@ class History:
         """Where in the gallery the shown result is; -1 if it is no longer there."""
         return next((i for i, entry in enumerate(self.entries) if entry is self.now), -1)
 
+    @property
+    def earlier(self) -> Entry | None:
+        """What the last task began with; else the last result of the same subject before what is shown."""
+        mine = [one for one in self._trail[: max(self._at, 0)] if one.face.subject is self.now.face.subject]
+        return self.before or (mine[-1] if mine else None)
+
     def add(self, entry: Entry) -> None:
         known = self._all()
         self.entries = [*self.entries, entry][-self.most :]

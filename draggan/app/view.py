@@ -50,6 +50,7 @@ class View:
     last_point: tuple[float, float] | None  # put down last
     result: Path  # PNG of what is shown, without marks
     before: Path | None  # PNG of what the last task began with
+    earlier: Path | None  # the same, or of the result before this one
     animation: Path | None
     can_undo: bool
     can_redo: bool
@@ -98,6 +99,7 @@ def view_of(
         last_point=tuple(last) if last else None,
         result=now.path,
         before=history.before.path if history.before else None,
+        earlier=history.earlier.path if history.earlier else None,
         animation=animation,
         can_undo=history.can_walk(-1),
         can_redo=history.can_walk(1),

@@ -113,8 +113,10 @@ def visit(app, browser):
     """Open the page; fails at the end if it logged an error or asked another machine for something."""
     contexts, wrong = [], []
 
-    def open_page(locale: str = "en-US", width: int = 1280, height: int = 1000, leaves: bool = False):
-        context = browser.new_context(locale=locale, viewport={"width": width, "height": height})
+    def open_page(locale: str = "en-US", width: int = 1280, height: int = 1000, leaves: bool = False,
+                  scheme: str = "light", touch: bool = False):  # fmt: skip
+        size = {"width": width, "height": height}
+        context = browser.new_context(locale=locale, viewport=size, color_scheme=scheme, has_touch=touch)
         context.set_default_timeout(SLOW)
         contexts.append(context)
         page = context.new_page()
