@@ -165,6 +165,7 @@ def test_the_app_is_known_to_nothing_below_it():
 def test_gradio_is_known_to_the_layout_the_handlers_and_the_endpoints_alone():
     assert {name for name in SOURCES if "gradio" in outside(name)} == {
         "draggan.gragan_modify",
+        "draggan.app.layout",
         "draggan.app.handlers",
         "draggan.app.endpoints",
     }

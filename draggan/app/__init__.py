@@ -1,6 +1,8 @@
-"""The app below its page, which is gragan_modify.py. Only handlers.py and endpoints.py know Gradio.
+"""The app; gragan_modify.py starts it. Only layout.py, handlers.py and endpoints.py know Gradio.
 
-handlers.py, endpoints.py   what the page's events and scripts call; scripts.py, page.css: the page in the browser
+layout.py, page.css         the page: what is on it and where; scripts.py: what it does by itself
+handlers.py, endpoints.py   what the page's events and scripts call
+page_state.py, address.py   what each part of the page shows; where the app listens
 sessions.py, models.py      the live sessions; the models, directions and landmarks that they share
 session.py                  one person's work; made of the parts below, which do not know it
 stage.py, history.py        the face that is shown, and the results before it

@@ -91,11 +91,11 @@ class Endpoints:
     ) -> tuple[str, dict]:
         first = [("require_photo",)]
         if photo is not None:
-            sent = ("open_photo", photo, Path(photo).name, True)
-            first = [sent, ("choose_face", int(face)), ("bring_in", preset)]
+            sent = ("change_photo", "open", photo, Path(photo).name, True)
+            first = [sent, ("change_photo", "choose", int(face)), ("bring_in", preset)]
         try:
             session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
-            return str(session.save_photo()), report_of(view)
+            return str(session.stage.save_photo()), report_of(view)
         except ERRORS as error:
             raise gr.Error(error_message(error).text()) from None
 

@@ -6,39 +6,20 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 import contextlib
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import gradio as gr
 
 from common.commandline import UserError
-from draggan.app import regions
 from draggan.app.fetches import Fetches
+from draggan.app.page_state import SHOWN, Props, canvas, page_state
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
 from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
-from draggan.app.texts import Message, TranslatedError, error_message, say
+from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
-from draggan.edits import EDITS
 
-SHOWN = (
-    *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
-    *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "fetch", "why_not"),
-    *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
-    *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
-    *(f"edit_{name}" for name in EDITS),
-    *("about_sliders", *(f"slide_{name}" for name in EDITS)),
-)
-# Of canvas.html, by name: those of the toolbar, and what else has words there.
-TOOLS = (
-    *("picture", "points", "paint", "erase", "brush-size", "invert", "clear", "hide", "load", "save"),
-    *("before", "zoom-out", "zoom-in", "full"),
-)
-# What can be pressed while nothing runs.
-IDLE = (
-    *("start", "random", "seed", "bring_in"),
-    *("undo_point", "move_last_point", "clear_points", "place"),
-)
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
+MOST_FAVOURITES = 100
 Values = list  # one for each of SHOWN
 
 
@@ -49,12 +30,14 @@ def language_of(request: gr.Request | None) -> str:
 def values(updates: dict) -> Values:
     """Updates by name as a list; what is not named stays as it is."""
     assert updates.keys() <= set(SHOWN), updates.keys() - set(SHOWN)
-    return [updates.get(name, gr.skip()) for name in SHOWN]
+    given = {name: gr.update(**each) if isinstance(each, Props) else each for name, each in updates.items()}
+    return [given.get(name, gr.skip()) for name in SHOWN]
 
 
-def file_data(path: Path) -> dict:
-    """A file for the page; Gradio copies it to where it serves files from, and adds the address."""
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+def favourites_of(known) -> list[list]:
+    """What a browser has kept, without what is none: [model, seed] each."""
+    known = known if isinstance(known, list) else []
+    return [one for one in known if isinstance(one, list) and [type(v) for v in one] == [str, int]]
 
 
 class Handlers:
@@ -70,86 +53,8 @@ class Handlers:
     def leave(self, request: gr.Request) -> None:
         self.sessions.leave(request.session_hash)
 
-    # --- showing a session ----------------------------------------------------------------------------------
-
-    def shown(self, view: View, language: str, sliders: bool = True, all_of_it: bool = False) -> Values:
-        """What the page shows.
-
-        sliders: how they stand, too; not while somebody moves them. all_of_it: also what stays as it is while a
-        task is at work.
-        """
-        message = Message("waiting", {"place": view.place}) if view.place else view.message
-        updates = {
-            "picture": self.picture(view, language),
-            "note": message.text(language),
-            "progress": view.progress.text(language) if view.progress else "",
-            "stop": gr.update(interactive=view.running),
-            **{name: gr.update(interactive=not view.running) for name in IDLE},
-            **{f"edit_{name}": gr.update(interactive=view.is_face and not view.running) for name in EDITS},
-            "undo": gr.update(interactive=view.can_undo and not view.running),
-            "redo": gr.update(interactive=view.can_redo and not view.running),
-        }
-        if not view.running or all_of_it:
-            updates |= self._at_rest(view, language)
-            if sliders:
-                updates |= {
-                    f"slide_{name}": gr.update(
-                        value=view.strengths.get(name, 0), visible=name in view.sliders
-                    )
-                    for name in EDITS
-                }
-        return values(updates)
-
-    def picture(self, view: View, language: str) -> dict:
-        """What canvas.js draws."""
-        points = view.landmarks
-        return {
-            "image": file_data(view.image),
-            "before": file_data(view.earlier) if view.earlier and not view.running else None,
-            "size": view.resolution,
-            "handles": view.handles,
-            "targets": view.targets,
-            "edit": view.of_an_edit and not view.running,
-            "moving": view.moving,
-            "region": regions.to_url(view.region),
-            "landmarks": None if points is None else points.round(1).tolist(),
-            "ack": view.acknowledged,
-            "words": {name: say(f"tool_{name}", language) for name in TOOLS},
-        }
-
-    def _at_rest(self, view: View, language: str) -> dict:
-        """What does not change while a drag runs."""
-        dragged = view.before is not None and view.before != view.result
-        pair = (str(view.before), str(view.result)) if dragged else None
-        animation = str(view.animation) if view.animation else None
-        photo = view.photo
-        x, y = (round(v) for v in view.last_point) if view.last_point else (gr.skip(), gr.skip())
-        return {
-            "results": gr.update(visible=dragged),
-            "compare": pair,
-            "animation": animation,
-            "download": gr.update(value=str(view.result)),
-            "download_animation": gr.update(value=animation, interactive=animation is not None),
-            "history": gr.update(
-                value=[str(path) for path in view.gallery],
-                selected_index=view.at if view.at >= 0 else None,
-            ),
-            "seed": gr.skip() if view.seed is None else str(view.seed),
-            "model": gr.update(value=view.model, interactive=True),
-            "fetch": gr.update(visible=False),
-            "faces": gr.update(
-                value=[str(path) for path in photo.faces],
-                selected_index=photo.chosen if photo.faces else None,
-                visible=len(photo.faces) > 1,
-            ),
-            "whole": (str(photo.before), str(photo.after)) if photo.after else None,
-            "whole_tab": gr.update(visible=photo.after is not None),
-            "download_photo": gr.update(visible=photo.after is not None),
-            "why_not": gr.update(visible=not view.is_face),
-            "about_sliders": view.about_sliders.text(language),
-            "x": x,
-            "y": y,
-        }
+    def shown(self, view: View, request: gr.Request, **how) -> Values:
+        return values(page_state(view, language_of(request), **how))
 
     def error(self, error: Exception, request: gr.Request) -> Values:
         """The error where the person looks, everything else as it is."""
@@ -170,7 +75,7 @@ class Handlers:
             try:
                 session = self.session(request)
                 getattr(session, name)(*fixed, *inputs)
-                return self.shown(session.view(), language_of(request))
+                return self.shown(session.view(), request)
             except ERRORS as error:
                 return self.error(error, request)
 
@@ -184,7 +89,7 @@ class Handlers:
                 session = self.session(request)
                 getattr(session, name)(*fixed, *inputs)
                 for view in session.watch():
-                    yield self.shown(view, language_of(request))
+                    yield self.shown(view, request)
             except ERRORS as error:
                 yield self.error(error, request)
 
@@ -197,7 +102,7 @@ class Handlers:
             session.settings.clear()  # the page shows the defaults
             session.begin(self.seed)
             for view in session.watch():
-                shown = self.shown(view, language_of(request), all_of_it=True)
+                shown = self.shown(view, request, all_of_it=True)
                 # Models may have come since the page was laid out.
                 choices = self.fetches.choices()
                 shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.model)
@@ -217,7 +122,7 @@ class Handlers:
         ):  # an error: the page must know what has come all the same
             with contextlib.suppress(*ERRORS):
                 view = self.session(request).view()
-                shown[SHOWN.index("picture")] = self.picture(view, language_of(request))
+                shown[SHOWN.index("picture")] = canvas(view, language_of(request))
         return shown
 
     def place(self, request: gr.Request, x: float | None, y: float | None) -> Values:
@@ -233,21 +138,44 @@ class Handlers:
     def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
         """sent: as the component has it, before Gradio has looked into the file."""
         if sent is None:
-            return self.act("close_photo")(request)
-        shown = self.act("open_photo", sent["path"], sent.get("orig_name") or "image", True)(request)
+            return self.act("change_photo", "close")(request)
+        shown = self.act("change_photo", "open", sent["path"], sent.get("orig_name") or "image", True)(
+            request
+        )
         if not self.session(request).photo.faces:
             shown[SHOWN.index("faces")] = gr.update(visible=False)
         return shown
 
     def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("choose_face", event.index)(request)
+        return self.act("change_photo", "choose", event.index)(request)
 
-    def write_photo(self, request: gr.Request) -> str:
-        """The file of the whole photo."""
-        try:
-            return str(self.session(request).save_photo())
-        except ERRORS as error:
-            raise gr.Error(error_message(error).text(language_of(request))) from None
+    def write(self, name: str) -> Callable[..., str]:
+        """A handler that writes a file by a method of the stage, for the page to download."""
+
+        def handler(request: gr.Request, *inputs) -> str:
+            try:
+                return str(getattr(self.session(request).stage, name)(*inputs))
+            except ERRORS as error:
+                raise gr.Error(error_message(error).text(language_of(request))) from None
+
+        return handler
+
+    def favourite(self, request: gr.Request, known: list | None) -> tuple[list, str]:
+        """Keep the shown face as a favourite, or no longer: the favourites of this browser, and the note."""
+        session, language = self.session(request), language_of(request)
+        if session.face.subject.seed is None:
+            return gr.skip(), f"⚠️ {Message('no_seed').text(language)}"
+        mine = [session.face.subject.generator.name, session.face.subject.seed]
+        known = favourites_of(known)
+        kept = mine not in known
+        known = [*known, mine][-MOST_FAVOURITES:] if kept else [one for one in known if one != mine]
+        return known, Message("favourite_kept" if kept else "favourite_gone").text(language)
+
+    def offer_favourites(self, request: gr.Request, known: list | None) -> Values:
+        return self.act("offer_faces")(request, [tuple(one) for one in favourites_of(known)])
+
+    def choose_offered(self, request: gr.Request, event: gr.SelectData) -> Values:
+        return self.act("choose_offered", event.index)(request)
 
     def slide(self, name: str, released: bool) -> Callable[..., Values]:
         """A slider was moved, or released; `follow` shows what comes of it."""
@@ -267,7 +195,7 @@ class Handlers:
     def follow(self, request: gr.Request) -> Iterator[Values]:
         try:
             for view in self.session(request).watch():
-                yield self.shown(view, language_of(request), sliders=False)
+                yield self.shown(view, request, sliders=False)
         except ERRORS as error:
             yield self.error(error, request)
 

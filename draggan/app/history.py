@@ -38,6 +38,7 @@ class History:
         self.most = most
         self.entries: list[Entry] = []  # the gallery, oldest first
         self.before: Entry | None = None  # what the last task began with
+        self.pinned: Entry | None = None  # what everything is compared with instead
         self._trail: list[Entry] = []
         self._at = -1
 
@@ -54,7 +55,7 @@ class History:
     def earlier(self) -> Entry | None:
         """What the last task began with; else the last result of the same subject before what is shown."""
         mine = [one for one in self._trail[: max(self._at, 0)] if one.face.subject is self.now.face.subject]
-        return self.before or (mine[-1] if mine else None)
+        return self.pinned or self.before or (mine[-1] if mine else None)
 
     def add(self, entry: Entry) -> None:
         known = self._all()
@@ -81,6 +82,22 @@ class History:
         self._at += by
         return self.now
 
+    def remove(self) -> Entry:
+        """The shown result leaves the gallery and the trail; the one before it is shown, or the one after it."""
+        if len(self.entries) < 2 or self.place < 0:
+            raise TranslatedError("last_result")
+        gone, at = self.now, self.place
+        self.keep(lambda one: one is not gone)
+        if self.now is None:
+            self._go_on(self.entries[max(at - 1, 0)])
+        return self.now
+
+    def pin(self) -> None:
+        """Compare with the shown result from now on; with nothing in particular where that is so already."""
+        known = self._all()
+        self.pinned = None if self.pinned is self.now else self.now
+        self._sweep(known)
+
     def compare(self, before: Entry | None) -> None:
         """What the page compares the present result with."""
         known = self._all()
@@ -95,17 +112,18 @@ class History:
             [entry for entry in entries if wanted(entry)] for entries in (self.entries, self._trail)
         )
         self.before = self.before if self.before and wanted(self.before) else None
+        self.pinned = self.pinned if self.pinned and wanted(self.pinned) else None
         self._sweep(known)
 
     def clear(self) -> None:
-        self.entries, self._trail, self._at, self.before = [], [], -1, None
+        self.entries, self._trail, self._at, self.before, self.pinned = [], [], -1, None, None
 
     def _go_on(self, entry: Entry) -> None:
         self._trail = [*self._trail[: self._at + 1], entry][-self.most :]
         self._at = len(self._trail) - 1
 
     def _all(self) -> list[Entry]:
-        return [*self.entries, *self._trail, *([self.before] if self.before else [])]
+        return [*self.entries, *self._trail, *filter(None, (self.before, self.pinned))]
 
     def _sweep(self, known: list[Entry]) -> None:
         """Delete the files of those that were known and to which nothing leads any more."""

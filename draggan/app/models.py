@@ -113,18 +113,18 @@ class Models:
 
         TranslatedError for a seed that is not in 0 to 2^32 - 1, and a psi that is not in 0 to 2.
         """
+        key = name, seed, psi
+        face = self._kept(self._faces, key, lambda: self.plain_face(*key), FACES_KEPT)
+        return replace(face).remember(face.picture)  # its own, to forget what it has computed
+
+    def plain_face(self, name: str, seed: int | None, psi: float = DEFAULT_PSI) -> Face:
+        """The same, not drawn and not kept."""
         if seed is None or not 0 <= int(seed) < 2**32:
             raise TranslatedError("bad_seed")
         if not 0 <= psi <= 2:
             raise TranslatedError("bad_psi")
-        seed, psi = int(seed), float(psi)
-
-        def make() -> Face:
-            directions, _ = self.directions(name)
-            return Subject(self.generator(name), self.detector, directions, seed, psi).face()
-
-        face = self._kept(self._faces, (name, seed, psi), make, FACES_KEPT)
-        return replace(face).remember(face.picture)  # its own, to forget what it has computed
+        directions, _ = self.directions(name)
+        return Subject(self.generator(name), self.detector, directions, int(seed), float(psi)).face()
 
     def perceptual(self) -> Perceptual:
         """What photos are compared by, read once. TranslatedError where its weights are missing or broken."""

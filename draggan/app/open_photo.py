@@ -15,7 +15,7 @@ from draggan.app.folder import Folder
 from draggan.app.models import Models
 from draggan.app.texts import Message, TranslatedError
 from draggan.inversion import PRESETS, Preset
-from draggan.landmarks import Detection, LandmarkDetector
+from draggan.landmarks import Detection
 from draggan.photo_editor import CutOut, PhotoTask
 from draggan.photos import Photo, PhotoError, find_faces, open_photo
 
@@ -25,17 +25,15 @@ MOST_FACES = 12  # that one can choose from
 class OpenPhoto:
     """Methods raise TranslatedError for what a person can mend."""
 
-    def __init__(self, files: Folder):
-        self._folder = files
+    def __init__(self, files: Folder, models: Models):
+        self._folder, self._models = files, models
         self.photo: Photo | None = None
         self.faces: list[Detection] = []  # largest first
         self.pictures: tuple[Path, ...] = ()  # of the faces
         self.chosen = 0
         self._sent: Path | None = None
 
-    def open(
-        self, path: Path | str | None, name: str | None, detector: LandmarkDetector, sent: bool = False
-    ) -> None:
+    def open(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
         """Open a photo in place of the one before, and find its faces.
 
         name: what to call it. sent: the file was sent for this alone; it is deleted when the photo goes.
@@ -49,7 +47,7 @@ class OpenPhoto:
         try:
             photo = open_photo(path, name)
             faces, pictures = [], []
-            for face in find_faces(photo, detector)[:MOST_FACES]:
+            for face in find_faces(photo, self._models.detector)[:MOST_FACES]:
                 try:
                     small = cut(photo.pixels, ffhq_alignment(face.points, files.THUMBNAIL_SIDE))
                 except ValueError as error:  # cut off too far
@@ -70,9 +68,10 @@ class OpenPhoto:
             raise TranslatedError("no_such_face", count=len(self.faces))
         self.chosen = int(index)
 
-    def task(self, models: Models, model: str, preset: str | Preset) -> PhotoTask:
+    def task(self, model: str, preset: str | Preset) -> PhotoTask:
         """What brings the chosen face into a model."""
-        photo, generator = self._require(), models.generator(model)
+        photo, models = self._require(), self._models
+        generator = models.generator(model)
         if not generator.is_face:
             raise TranslatedError("photo_needs_faces", model=model)
         if isinstance(preset, str) and preset not in PRESETS:
@@ -87,6 +86,8 @@ class OpenPhoto:
     @property
     def message(self) -> Message:
         """What was noticed of the photo, and what can be done with it now."""
+        if self.photo is None:
+            return Message("ready")
         notices = tuple(Message(f"photo_{one.kind}", {"name": self.photo.name}) for one in self.photo.notices)
         if len(self.faces) == 1:
             return Message("photo_open", {"notices": notices})

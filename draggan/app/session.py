@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from draggan.app.choices import Choices
 from draggan.app.folder import Folder
 from draggan.app.history import Entry, History
 from draggan.app.jobs import Outcome, TaskRun, bring_in, edit_task, points_task, slide
@@ -42,13 +43,13 @@ class Session:
         self._work = Work(self._worker, self.screen, self._ended)
         self.stage = Stage(self.files, self.screen)
         self.model, self.seed, self.psi = models.default, 0, DEFAULT_PSI  # what was generated last
-        self.photo, self.sliders = OpenPhoto(self.files), SliderState()
+        self.photo, self.sliders = OpenPhoto(self.files, models), SliderState()
+        self.choices = Choices(self.files, models)
         self.settings: dict = {}  # what differs from drag.Settings
         self.task: Task | None = None  # what Start does, or goes on with
         self._run: TaskRun | None = None  # of the task, once it has begun
         self.acknowledged = 0  # how many operations on the picture have come
         self._following = False  # the job at work follows the sliders
-        self.animation: Path | None = None
 
     face = property(lambda self: self.stage.face)  # Face, or None before the first one
     history = property(lambda self: self.stage.history)
@@ -66,8 +67,7 @@ class Session:
             self.show(face, "seed")
             self._say(Message("ready" if face.generator.is_face else "ready_no_face"))
 
-    def begin(self, seed: int) -> None:
-        """Show the face of a seed if nothing is shown yet."""
+    def begin(self, seed: int) -> None:  # if nothing is shown yet
         with self.lock:
             if self.face is None and not self.closed:
                 self.generate(seed)
@@ -79,35 +79,30 @@ class Session:
             self._show(Outcome(self.screen.message, self.stage.entry(face, title)))
             self.stage.draw()
 
-    def open_photo(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
-        """Put a photo in and find its faces; see OpenPhoto.open."""
-        self._require_idle()
-        self.photo.open(path, name, self.models.detector, sent)
+    def change_photo(self, action: str, *values) -> None:
+        """Put a photo in ("open"), take it away ("close") or choose a face of it ("choose"): a method of OpenPhoto."""
+        if action != "choose":
+            self._require_idle()
+        getattr(self.photo, action)(*values)
         self._say(self.photo.message)
 
-    def close_photo(self) -> None:
-        """Forget the photo; a face of it that was brought in stays."""
+    def offer_faces(self, wanted: list[tuple[str, int]] | None = None) -> None:
+        """Small faces to choose from: random ones, or those wanted, each a model and a seed."""
         self._require_idle()
-        self.photo.close()
-        self._say(Message("ready"))
+        self.choices.offer(self.model, self.psi, wanted)
+        self._say(Message("choose_face"))
 
-    def choose_face(self, index: int) -> None:
-        """Choose a face of the photo, 0 the largest."""
-        self.photo.choose(index)
-        self._say(self.photo.message)
+    def choose_offered(self, index: int) -> None:
+        model, seed = self.choices.get(index)
+        self.generate(seed, model=model)
 
     def bring_in(self, preset: str | Preset = "fast") -> None:
         """Find the chosen face in the session's model. Returns at once; see `watch`."""
         self._require_idle()
-        task = self.photo.task(self.models, self.model, preset)
+        task = self.photo.task(self.model, preset)
         self.mark("clear_points")
         job = partial(bring_in, task, self.stage, self._worker.stopping)
         self._work.begin(job, Message("photo_search"), Message("photo_not_begun"))
-
-    def save_photo(self) -> Path:
-        """The whole photo with what is shown, at its own size, as PNG."""
-        self._require_idle()
-        return self.stage.save_photo()
 
     # --- marks ------------------------------------------------------------------------------------------------
 
@@ -137,10 +132,10 @@ class Session:
         self.mark("place", x, y, self.face.generator.resolution)
 
     def change_marks(self, operations: list[dict], number: int) -> None:
-        """What a person did on the picture, in its order: see MARKING. Also while points are being dragged.
+        """What a person did on the picture, in its order: see marks.marking. Also while points are being dragged.
 
-        number: of the last operation, counted from 1; those that are known already are left out, so that a page may
-        send them again. An operation that cannot be done is left out, too, and the first such is raised at the end.
+        number: of the last one, from 1; those that came before are left out, so that a page may send them again.
+        What cannot be done is left out, too, and the first such is raised at the end.
         """
         problem = None
         with self.lock:
@@ -203,7 +198,7 @@ class Session:
                 self.task = points_task(self.face, self.marks, self.settings)
             if self._run is None:
                 self.history.compare(before)
-                self.screen.step, self.animation = 0, None
+                self.screen.step, self.stage.animation = 0, None
                 self._run = TaskRun(self.task, self.face.picture)
             job = partial(self._run.drag, self.stage, self._worker.stopping)
             self._work.begin(job, Message("dragging"), Message("stopped", {"step": self.screen.step}))
@@ -266,7 +261,7 @@ class Session:
         self.stage.add(outcome.entry)
         self._slid_for(outcome.entry)
         if dragged:
-            self.animation = outcome.animation
+            self.stage.animation = outcome.animation
             if not outcome.goes_on:
                 self.task = self._run = None
                 self.marks.handles = outcome.handles or []  # Start goes on from them
@@ -290,8 +285,17 @@ class Session:
         self._return(lambda history: history.walk(1))
 
     def go_to(self, index: int) -> None:
-        """Return to a result of the gallery."""
         self._return(lambda history: history.go_to(index))
+
+    def delete_result(self) -> None:
+        self._return(lambda history: history.remove())
+
+    def compare_with_this(self) -> None:
+        """Compare other results with the one that is shown; asked for again, no longer."""
+        with self.lock:
+            self._require_idle()
+            self.history.pin()
+            self._say(Message("pinned" if self.history.pinned else "unpinned"))
 
     def _return(self, step: Callable[[History], Entry]) -> None:
         with self.lock:
@@ -305,7 +309,7 @@ class Session:
         self.stage.kept = self.sliders.stand_for(entry, at_rest=not self.running)
 
     def _forget_task(self) -> None:
-        self.task = self._run = self.animation = None
+        self.task = self._run = self.stage.animation = None
         self.history.compare(None)
         self.screen.clear()
 
@@ -322,12 +326,11 @@ class Session:
             self._require_idle(running=True)
             _, problem = self.models.directions(self.model)
             return view_of(
-                *(self.stage, self._worker, self.sliders, self.photo, self.animation, problem),
-                *(isinstance(self.task, EditTask), self.acknowledged),
+                *(self.stage, self._worker, self.sliders, self.photo, problem),
+                *(isinstance(self.task, EditTask), self.acknowledged, self.choices.pictures),
             )
 
     def close(self) -> None:
-        """Stop and forget everything."""
         with self.lock:
             self.closed = True
             self._worker.stop()
@@ -343,6 +346,5 @@ class Session:
         self.stage.clear()
 
     def _require_idle(self, running: bool = False) -> None:
-        """TranslatedError after the end; and while a job runs or waits, unless that is allowed."""
         if self.closed or (self.running and not running):
             raise TranslatedError("closed" if self.closed else "running")

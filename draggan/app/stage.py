@@ -28,6 +28,7 @@ class Stage:
         self.original: Path | None = (
             None  # JPEG of the whole photo before any edit, of the photo's face there is
         )
+        self.animation: Path | None = None  # WebP of how the shown face was reached
         self.kept: tuple[Face, ...] = ()  # faces beside the shown one that are looked at over and over
 
     def entry(
@@ -98,6 +99,30 @@ class Stage:
         path = self.folder.path / f"{stem}_edited.png"
         photo.write(path, subject.paste(self.face), Edit=self.history.now.title)
         return path
+
+    def save_animation(self, kind: str) -> Path:
+        """The animation as "mp4", "gif" or "webp". TranslatedError for another kind, and where there is none."""
+        if self.animation is None:
+            raise TranslatedError("no_animation")
+        if kind == "webp":
+            return self.animation
+        if kind not in ("mp4", "gif"):
+            raise TranslatedError("bad_kind", kind=kind)
+        return files.convert_animation(
+            self.animation, self.folder.path / f"animation.{kind}", self.face.subject.note
+        )
+
+    def save_all(self) -> Path:
+        """Every result of the history as PNG, and the last animation, in one ZIP."""
+        members = []
+        for number, entry in enumerate(self.history.entries, start=1):
+            seed = entry.face.subject.seed
+            whose = "photo" if seed is None else f"seed{seed}"
+            title = re.sub(r"[^\w.-]+", "_", entry.title)
+            members.append((f"{number:02d}_{whose}_{title}.png", entry.path))
+        if self.animation:
+            members.append(("animation.mp4", self.save_animation("mp4")))
+        return files.write_zip(self.folder.path / "results.zip", members)
 
     def draw(self) -> None:
         """The screen shows the face with the marks."""

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from draggan.app.history import Entry
 from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Worker
 from draggan.app.sliders import SliderState, about
 from draggan.app.stage import Stage
 from draggan.app.texts import Message
+from draggan.edits import EDITS
 from draggan.instant import learned_edits
 from draggan.photo_editor import PhotoSubject
 
@@ -54,7 +56,9 @@ class View:
     animation: Path | None
     can_undo: bool
     can_redo: bool
-    gallery: tuple[Path, ...]  # thumbnails
+    gallery: tuple[tuple[Path, Message], ...]  # thumbnails and what they are called
+    pinned: bool  # results are compared with one that was chosen
+    choices: tuple[Path, ...]  # faces to choose from
     at: int  # index into the gallery of what is shown; -1: it is not there
     photo: PhotoView
     sliders: tuple[str, ...]  # the edits that have one here
@@ -67,14 +71,14 @@ def view_of(
     worker: Worker,
     sliders: SliderState,
     photo: OpenPhoto,
-    animation: Path | None,
     problem: str | None,
     of_an_edit: bool,
     acknowledged: int,
+    choices: list[Path],
 ) -> View:
     """The view of a session's parts. problem: what is wrong with what was learned of the model."""
     screen, history, face = stage.screen, stage.history, stage.face
-    now, last = history.now, screen.marks.last
+    now, last, compared = history.now, screen.marks.last, history.pinned or history.before
     original = stage.original if isinstance(face.subject, PhotoSubject) else None
     return View(
         version=worker.version,
@@ -98,15 +102,33 @@ def view_of(
         is_face=face.generator.is_face,
         last_point=tuple(last) if last else None,
         result=now.path,
-        before=history.before.path if history.before else None,
+        before=compared.path if compared else None,
         earlier=history.earlier.path if history.earlier else None,
-        animation=animation,
+        animation=stage.animation,
         can_undo=history.can_walk(-1),
         can_redo=history.can_walk(1),
-        gallery=tuple(entry.thumbnail for entry in history.entries),
+        gallery=tuple((entry.thumbnail, caption(entry)) for entry in history.entries),
+        pinned=history.pinned is not None,
+        choices=tuple(choices),
         at=history.place,
         photo=PhotoView(photo.pictures, photo.chosen, original, now.whole),
         sliders=learned_edits(face),
         about_sliders=about(face, problem),
         strengths=sliders.strengths(now),
     )
+
+
+def caption(entry: Entry) -> Message:
+    """What the history calls a result: the seed, and what was done."""
+    seed = entry.face.subject.seed
+    return Message("caption" if seed is not None else "caption_photo", {"seed": seed, "done": done_to(entry)})
+
+
+def done_to(entry: Entry) -> tuple:
+    """The title of an entry in words: edits with their strengths, or one word."""
+    words = []
+    for part in entry.title.split(","):
+        name, _, strength = part.strip().partition(" ")
+        edit = Message("title_edit", {"name": name, "strength": strength})
+        words.append(edit if name in EDITS else Message(f"title_{name}"))
+    return tuple(words)

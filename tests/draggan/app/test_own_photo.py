@@ -30,7 +30,7 @@ def found(sessions, photo_path):
     """A session with the photo's largest face brought in; and all its views on the way."""
     session = sessions.get("photo")
     session.generate(5)
-    session.open_photo(photo_path)
+    session.change_photo("open", photo_path)
     session.bring_in(SHORT)
     return session, finish(session)
 
@@ -67,7 +67,7 @@ def test_an_edit_goes_back_into_the_whole_photo(session, photo_path):
     assert view.message.key in ("done", "done_at_once", "not_done")
     assert view.message.values["share"] > 0.2
     subject = session.face.subject
-    path = session.save_photo()
+    path = session.stage.save_photo()
     assert path.name == "the_two_edited.png"
     photo, edited = pixels_of(photo_path), pixels_of(path)
     changed = (photo != edited).any(axis=2)
@@ -87,9 +87,9 @@ def test_an_edit_goes_back_into_the_whole_photo(session, photo_path):
     shown = pixels_of(view.photo.after).astype(int)
     assert np.abs(shown - edited).mean() < np.abs(shown - photo).mean()
     session.undo()
-    assert np.array_equal(pixels_of(session.save_photo()), photo)
+    assert np.array_equal(pixels_of(session.stage.save_photo()), photo)
     session.redo()
-    assert np.array_equal(pixels_of(session.save_photo()), edited)
+    assert np.array_equal(pixels_of(session.stage.save_photo()), edited)
 
 
 def test_points_by_hand_change_the_photo_where_they_are(session):
@@ -112,8 +112,8 @@ def test_points_by_hand_change_the_photo_where_they_are(session):
 def test_stop_keeps_the_best_so_far(sessions, photo_path):
     session = sessions.get("stopped early")
     session.generate(5)
-    session.open_photo(photo_path)
-    session.choose_face(1)
+    session.change_photo("open", photo_path)
+    session.change_photo("choose", 1)
     session.bring_in(Preset(60, 20))
     for view in session.watch(every=0.02):
         if view.step >= 2:
@@ -130,8 +130,8 @@ def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(se
     session = sessions.get("memory")
     session.generate(5)
     for index in (0, 1):
-        session.open_photo(photo_path)
-        session.choose_face(index)
+        session.change_photo("open", photo_path)
+        session.change_photo("choose", index)
         session.bring_in(Preset(1, 1))
         finish(session)
         assert session.face.generator is not sessions.models.generator(
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_photo_is_said(sessions, tmp_path, kind):
     path = tmp_path / "mine.jpg"
     path.write_bytes(bad_photo(kind))
     with pytest.raises(TranslatedError) as raised:
-        session.open_photo(path, "mine.jpg")
+        session.change_photo("open", path, "mine.jpg")
     assert raised.value.key == f"photo_{kind}"
     english, chinese = error_message(raised.value).text(), error_message(raised.value).text("zh-CN")
     assert "mine.jpg" in english
@@ -180,11 +180,11 @@ def test_a_file_that_was_sent_goes_with_its_photo(sessions, photo_path, tmp_path
     mine, sent = (tmp_path / name for name in ("mine.png", "sent.png"))
     for path in (mine, sent):
         path.write_bytes(photo_path.read_bytes())
-    session.open_photo(mine)
+    session.change_photo("open", mine)
     for _ in range(2):  # what is sent twice comes under one name
-        session.open_photo(sent, "sent.png", sent=True)
+        session.change_photo("open", sent, "sent.png", True)
         assert sent.exists()
-    session.open_photo(mine)
+    session.change_photo("open", mine)
     assert not sent.exists()
     sessions.drop("sent")
     assert mine.exists()

@@ -1,0 +1,77 @@
+"""Choosing a face, and what is done with results, on the real page in headless Chromium. Pictures: test-output/."""
+
+import zipfile
+
+import av
+from app_server import SLOW, note_says, wait_until
+from browser import OUTPUT
+from PIL import Image
+
+
+def test_a_page_of_faces_and_favourites(visit, app):
+    page, session = visit(leaves=True), app.only_session()
+    page.click("#favourites")
+    note_says(page, "no favourites yet")
+    page.click("#favourite")
+    note_says(page, "Kept as a favourite")
+    page.click("#more-faces")
+    page.wait_for_function("document.querySelectorAll('#choices img').length == 12", timeout=SLOW)
+    page.screenshot(path=OUTPUT / "twelve.png")
+    page.locator("#choices button img").nth(3).click()
+    wait_until(lambda: session.seed != 5)
+    assert session.choices.faces[3] == ("mobile-ffhq", session.face.subject.seed)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    page.wait_for_selector("#picture .shown[src]", timeout=SLOW)
+    page.click("#favourites")
+    page.wait_for_function("document.querySelectorAll('#choices img').length == 1", timeout=SLOW)
+    page.locator("#choices button img").first.click()
+    wait_until(lambda: app.only_session().face.subject.seed == 5)
+    page.click("#favourite")
+    note_says(page, "No longer a favourite")
+
+
+def test_results_are_compared_deleted_and_downloaded_together(visit, app):
+    page, session = visit(), app.only_session()
+    page.click("#edit-smile")
+    note_says(page, "Done: Smile")
+    page.click("#pin")
+    note_says(page, "Choose another result")
+    page.click("#edit-slim")
+    note_says(page, "Done: Slim|Slim face ended")
+    smile, slim = session.history.entries[1:]
+    assert [page.locator("#history .caption-label").nth(k).inner_text() for k in (0, 1)] == [
+        "5 · as it is",
+        "5 · Smile",
+    ]
+    page.locator("#history button img").first.click()
+    note_says(page, "Back at")
+    assert session.view().before == smile.path  # the pinned one, not what the first face began with
+    page.locator("#history button img").nth(2).click()
+    wait_until(lambda: session.history.now is slim)
+    page.click("#delete")
+    wait_until(lambda: len(session.history.entries) == 2)
+    assert not slim.path.exists()
+    page.click("#edit-close-eyes")
+    note_says(page, "Done: Close eyes|Close eyes ended")
+    for kind in ("mp4", "gif", "webp"):
+        page.click("#kind input")
+        page.get_by_role("option", name=kind).click()
+        with page.expect_download() as download:
+            page.click("#download-animation")
+        path = download.value.path()
+        if kind == "mp4":
+            with av.open(str(path)) as film:
+                assert film.metadata["comment"].startswith("AI-made")
+                assert film.streams.video[0].codec.name == "h264"
+                assert sum(1 for _ in film.decode(video=0)) > 25
+        else:
+            with Image.open(path) as image:
+                assert image.format == kind.upper()
+                assert image.n_frames >= 2
+    with page.expect_download() as download:
+        page.click("#download-all")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+    assert names == ["01_seed5_seed.png", "02_seed5_smile.png", "03_seed5_close-eyes.png", "animation.mp4"]
