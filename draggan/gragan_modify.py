@@ -37,6 +37,8 @@ from draggan.generators import DEFAULT_MODEL
 from draggan.photos import MAX_BYTES
 
 LAST = "always_last"
+# The scroll bar is always there, or everything moves when the page grows, and a click misses.
+HEAD = "<style>html {overflow-y: scroll}</style>"
 # Not preprocessed: what is no number, or out of range, the session says better than Gradio does.
 RAW = {"preprocess": False}
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
@@ -140,7 +142,7 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
     os.environ["GRADIO_TEMP_DIR"] = str(handlers.sessions.folder / "served")
     files.limit_pixels()
     page = make_page(handlers)
-    how |= {"theme": theme(), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
+    how |= {"head": HEAD, "theme": theme(), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
     # quiet: Gradio would tell people to put share=True into our code
     page.launch(max_file_size=MAX_BYTES, ssr_mode=False, prevent_thread_lock=True, quiet=True, **how)
     return page

@@ -74,7 +74,7 @@ function received(value) {
     if (value.image) {
         state = {...value, words: undefined}
         swap(shown, state.image.url)
-        state.before ? swap(before, state.before.url) : before.removeAttribute('src')
+        swap(before, state.before?.url)
         button('before').disabled = !state.before
         if (state.region !== regionShown && !waiting.some(o => o.op === 'region')) readRegion(state.region)
     }
@@ -84,8 +84,9 @@ function received(value) {
 
 // A picture is put in place only when it is whole, or the page would flash.
 function swap(image, url) {
-    if (image.dataset.url === url) return
+    if (image.dataset.url === `${url}`) return
     image.dataset.url = url
+    if (!url) return image.removeAttribute('src')
     if (!image.src) return void (image.src = url)
     const loader = new Image()
     loader.onload = () => { if (image.dataset.url === url) image.src = url }

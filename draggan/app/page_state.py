@@ -104,7 +104,9 @@ def at_rest(view: View, language: str) -> dict:
             value=[(str(path), title.text(language)) for path, title in view.gallery],
             selected_index=view.at if view.at >= 0 else None,
         ),
-        **({} if view.seed is None else {"seed": str(view.seed)}),
+        "seed": Props(
+            interactive=not view.running, **({} if view.seed is None else {"value": str(view.seed)})
+        ),
         "model": Props(value=view.model, interactive=True),
         "fetch": Props(visible=False),
         "faces": Props(

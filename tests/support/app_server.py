@@ -21,6 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
 SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
 FETCHED = "tiny-horses"
+STILL = """() => {
+    const box = JSON.stringify(document.querySelector('#picture .stage').getBoundingClientRect())
+    const before = window.lastBox
+    window.lastBox = box
+    return box === before && document.fonts.status === 'loaded'
+}"""
 FETCH = """
 import sys
 sys.path.insert(0, {root!r})
@@ -123,13 +129,20 @@ def visit(app, browser):
         # Gradio logs an error of its own when a page is left.
         gone = ("AbortError: signal is aborted", "Unexpected error Connection errored out") if leaves else ()
         note = lambda text: text.startswith(gone or "\0") or wrong.append(text)  # noqa: E731
-        page.on("console", lambda message: message.type == "error" and note(message.text))
+        page.on(
+            "console",
+            lambda message: (
+                message.type == "error" and note(f"{message.text} {message.location.get('url', '')}")
+            ),
+        )
         page.on("pageerror", lambda error: note(str(error)))
         allowed = (app.url, "data:", "blob:")
         page.on("request", lambda r: r.url.startswith(allowed) or wrong.append(f"outside: {r.url}"))
         page.goto(app.url)
         page.wait_for_selector("#picture .shown[src]", timeout=SLOW)
         note_says(page, "Choose|选择")
+        # Until nothing moves any more: a click would miss.
+        page.wait_for_function(STILL, polling=150, timeout=SLOW)
         return page
 
     yield open_page

@@ -15,9 +15,10 @@ def place(page, x: float, y: float) -> tuple[float, float]:
 
 def draw(page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Press on the picture, move, and let go; shares of its width and height."""
-    page.mouse.move(*place(page, *start))
+    first, last = place(page, *start), place(page, *end)
+    page.mouse.move(*first)
     page.mouse.down()
-    page.mouse.move(*place(page, *end), steps=8)
+    page.mouse.move(*last, steps=8)
     page.mouse.up()
 
 

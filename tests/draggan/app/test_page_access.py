@@ -79,6 +79,7 @@ def test_keys_press_the_buttons(visit, app):
     wait_until(lambda: session.history.place == 2)
     wait_until(lambda: page.is_enabled("#undo"))
     assert not page.is_visible("#picture .before")
+    page.wait_for_function("document.querySelector('#picture .before').naturalWidth > 0", timeout=SLOW)
     page.keyboard.down("b")
     assert page.is_visible("#picture .before")
     page.keyboard.up("b")

@@ -77,6 +77,8 @@ def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
     folder = app.sessions.folder / "served"
     assert list(folder.rglob("photo.png"))
     page.context.close()
+    wait_until(lambda: app.sessions.live == 0)
+    app.sessions.clean(0)
     wait_until(lambda: not list(folder.rglob("photo.png")))  # what was sent goes with its session
 
 
