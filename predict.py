@@ -9,6 +9,8 @@ weights in eval mode: the same photo always gives the same PNG. ``--score`` (wit
 ``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in training/metrics.py.
 """
 
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
+
 import json
 import math
 from dataclasses import dataclass

@@ -15,6 +15,8 @@ colours that JPEG invented at a border. There the real picture is replaced by th
 Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
+
 from dataclasses import dataclass
 
 import torch

@@ -13,6 +13,8 @@ is always that of the pictures.
 Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
+
 from dataclasses import dataclass
 
 from torch import Tensor
