@@ -42,7 +42,7 @@ def main() -> None:
             fake, choice = generator(batch.photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss = training.reconstruction(fake, choice, batch)
         networks.update("generator", loss)
-        return {"l1": l1_loss(fake.detach(), batch.label)}
+        return {"l1": l1_loss(fake.detach(), batch.label, batch.counted)}
 
     training.fit(step)
 

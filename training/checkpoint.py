@@ -18,6 +18,7 @@ from FCN_network2 import Generator, GeneratorParams
 from training.labels import Labels
 from training.networks import Networks
 from training.options import TrainOptions
+from training.palettes import palette_of, palette_state
 
 
 @dataclass
@@ -49,7 +50,7 @@ def collect(
             "colours": [list(c) for c in networks.params.colours],
             "width": networks.params.width,
         },
-        "palette": labels.palette.name if labels.palette else "none",
+        "palette": palette_state(labels.palette),
         "ema": networks.ema.state_dict(),
         "networks": {name: networks.bare(name).state_dict() for name in networks.modules},
         "optimisers": {name: optimiser.state_dict() for name, optimiser in networks.optimisers.items()},
@@ -160,4 +161,4 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
             f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
         ) from error
     generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return generator, {"options": saved["options"], "palette": saved["palette"]}
+    return generator, {"options": saved["options"], "palette": palette_of(saved["palette"])}

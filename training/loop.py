@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from FCN_network2 import GeneratorParams
 from losses import l1_loss, laplace_mixture_loss
-from pix2pix_dataset import resolve, to_bytes, to_unit
+from pix2pix_dataset import to_bytes, to_unit
 from training import checkpoint, report, resuming
 from training.checkpoint import Progress
 from training.data import Batch, load_data
@@ -35,6 +35,7 @@ from training.labels import read_labels
 from training.means import Means, check_finite, since_best
 from training.networks import Networks
 from training.options import TrainOptions
+from training.pairs import resolve
 from training.ranks import end_processes, make_accelerator, on_main, resources
 from training.run_folder import format_row
 from training.tracking import Tracking, check_tracker
@@ -69,11 +70,10 @@ class Training:
         self.saved = saved
         self.init = checkpoint.load_init(Path(options.init)) if options.init and saved is None else None
 
-        self.data = load_data(root, options, self.accelerator)
+        self.data = load_data(root, options, self.accelerator, saved)
         self.beginning.check_data(self.data)
         self.labels = read_labels(
-            self.data.label_sample,
-            saved["palette"] if saved else options.palette,
+            *(self.data.label_sample, self.data.survey, self.data.palette),
             options.head,
             options.balance,
             self.accelerator.device,
@@ -179,7 +179,11 @@ class Training:
         device = self.accelerator.device
         photo, label = (pairs[name].to(device, non_blocking=True) for name in ("photo", "label"))
         weight, colour = self.labels.look_up(label)
-        return Batch(to_unit(photo), to_unit(label), weight, colour)
+        counted = None
+        if weight is not None and self.labels.palette and self.labels.palette.ignores:
+            counted = (weight > 0).float()
+            counted = counted / counted.mean().clamp(min=1e-9)
+        return Batch(to_unit(photo), to_unit(label), weight, colour, counted)
 
     def reconstruction(self, fake: Tensor, choice: Tensor | None, batch: Batch) -> Tensor:
         """The L1 loss: on the picture, or as a likelihood where the generator chooses between colours.
@@ -297,7 +301,7 @@ class Training:
         progress.log.append({"epoch": progress.epoch} | row)
         better = False
         if scores:
-            value = scores["miou"] if self.labels.palette else -scores["l1"]
+            value = scores.get("miou", -scores["l1"])
             better = value > progress.best
             progress.best = value if better else progress.best
         on_main(self.accelerator, lambda: self._write(better, tracking))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from common.commandline import DEVICES, UserError, option
 from pix2pix_dataset import DIRECTIONS
+from training.survey import WISHES
 
 
 @dataclass
@@ -32,7 +33,10 @@ class TrainOptions:
     head: str = option(
         "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
     )
-    palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
+    labels: str = option("auto", "what the label files hold; auto looks at them", WISHES)
+    palette: str = option(
+        "auto", "classes of the labels: auto, none, cityscapes, camvid, facades, faces, or a file (see docs/)"
+    )
     balance: float = option(
         0.5,
         "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0: each pixel counts 1",

@@ -14,9 +14,9 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from common.commandline import UserError
-from pix2pix_dataset import fingerprint
 from training.data import Data
 from training.options import TrainOptions
+from training.pairs import fingerprint
 from training.ranks import on_main
 from training.run_folder import RunFolder
 
