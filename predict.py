@@ -1,16 +1,23 @@
 """Paint label pictures for photos with a trained generator.
 
     python predict.py --checkpoint output/x/checkpoints/best.pt --input photo.jpg --output labels/
-    python predict.py --checkpoint output/x/checkpoints/best.pt --input photos/ --output labels/
+    python predict.py --checkpoint output/x/checkpoints/best.pt --input photos/ --output labels/ --ids --overlay
     python predict.py --checkpoint output/x/checkpoints/best.pt --input pairs/ --pairs --output labels/
 
-Writes one PNG for each photo, of the photo's size and name. Every photo is computed by itself with the averaged
-weights in eval mode: the same photo always gives the same PNG. ``--score`` (with
-``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in training/metrics.py.
+Writes one PNG for each photo, of the photo's size and name, and keeps the folders below the input. A photo is scaled to
+the size of the training and the labels are scaled back, because a network knows things at the size at which it saw
+them. ``--scale own`` computes at the photo's own size instead, a large one in tiles that overlap. The same photo always
+gives the same PNG. What cannot be read is left out and named at the end; the exit code is then 1.
+
+``--score`` (with ``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in
+training/metrics.py, at the size of the files.
 """
+
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +29,14 @@ from tqdm import tqdm
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from FCN_network2 import Generator
-from pix2pix_dataset import DIRECTIONS, Pair, pictures, read_pair, read_picture, to_bytes, to_unit
+from pix2pix_dataset import DIRECTIONS, to_bytes, to_unit
 from training.checkpoint import load_generator
 from training.metrics import SplitMeter
-from training.palettes import palette_by_name
+from training.pairs import Pair, pictures, pictures_below
+from training.palettes import Palette, predicted_classes
+from training.pictures import Reader, read_pair, read_photo
+
+TILE, OVERLAP = 1024, 128  # pixels of a tile's side, and those that it shares with the next one on each side
 
 
 @dataclass
@@ -38,7 +49,12 @@ class Options:
     pairs: bool = option(False, "the inputs are A|B files; take the photo half")
     direction: str = option("auto", "which half is the photo; auto: as in training", ("auto", *DIRECTIONS))
     score: bool = option(False, "with --pairs: print the numbers against the label halves, as JSON")
-    image_size: int = option(0, "compute at this square size and scale back; 0 computes at the photo's own")
+    scale: str = option(
+        "training", "compute at the size of the training, or at the photo's own", ("training", "own")
+    )
+    image_size: int = option(0, "compute at this square size and scale back, in place of --scale")
+    ids: bool = option(False, "write NAME_ids.png, too: the number of the class of each pixel")
+    overlay: bool = option(False, "write NAME_overlay.png, too: the labels over the photo")
     device: str = option("auto", f"where to compute: {DEVICES}")
     seed: int = option(0, "accepted for uniformity; nothing here is random")
 
@@ -48,42 +64,104 @@ def paint(generator: Generator, photo: np.ndarray, image_size: int = 0) -> np.nd
     """Photo (H, W, 3) uint8 -> label picture (H, W, 3) uint8.
 
     Args:
-        image_size: scale to this square before and back after, nearest neighbour; 0 computes at H x W.
+        image_size: scale to this square before and back after, nearest neighbour; 0 computes at H x W, in tiles
+            where that is large, so that memory does not grow with the photo.
     """
     height, width = photo.shape[:2]
     if image_size:
+        # as in training: antialiased
         photo = np.asarray(Image.fromarray(photo).resize((image_size, image_size), Image.Resampling.BILINEAR))
-    device = generator.mean.device
-    out = generator(to_unit(as_tensor(photo).to(device)))
-    picture = to_bytes(out)[0].permute(1, 2, 0).cpu().numpy()
+    if max(photo.shape[:2]) <= TILE:
+        picture = _forward(generator, photo)
+    else:
+        picture = np.empty_like(photo)
+        for top, bottom, above, below in tiles(photo.shape[0]):
+            for left, right, before, after in tiles(photo.shape[1]):
+                tile = _forward(generator, photo[top:bottom, left:right])
+                inside = tile[above - top : below - top, before - left : after - left]
+                picture[above:below, before:after] = inside
     if image_size:
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
     return picture
 
 
+def _forward(generator: Generator, photo: np.ndarray) -> np.ndarray:
+    out = generator(to_unit(as_tensor(photo).to(generator.mean.device)))
+    return to_bytes(out)[0].permute(1, 2, 0).cpu().numpy()
+
+
+def tiles(length: int) -> list[tuple[int, int, int, int]]:
+    """Tiles along a side of so many pixels: (start, end, first and last + 1 of the pixels that are kept)."""
+    if length <= TILE:
+        return [(0, length, 0, length)]
+    step = TILE - 2 * OVERLAP
+    found = []
+    for kept in range(0, length, step):
+        start = min(max(kept - OVERLAP, 0), length - TILE)
+        found.append((start, start + TILE, kept, min(kept + step, length)))
+    return found
+
+
+def class_numbers(picture: np.ndarray, palette: Palette) -> np.ndarray:
+    """Label picture (H, W, 3) -> the number of each pixel's class (H, W): that of the id maps, or its place."""
+    index = predicted_classes(as_tensor(picture), palette)[0].numpy()
+    places = {colour: number for number, colour in palette.ids.items() if colour in palette.classes.values()}
+    numbers = [places.get(colour, k) for k, colour in enumerate(palette.classes.values())]
+    table = np.array(numbers, np.uint8 if max(numbers) < 256 else np.uint16)
+    return table[index]
+
+
 def inputs(source: Path, output: Path) -> list[tuple[Path, Path]]:
-    """(photo, PNG to write) for a file or a folder.
+    """(photo, PNG to write) for a file, or a folder and those below it.
 
     Raises:
         UserError: if there is nothing to read, two photos would write the same PNG, or a PNG its own photo.
     """
-    found = [source] if source.is_file() else pictures(source)
+    found = {source.stem: source} if source.is_file() else below(source)
     if not found:
         raise UserError(f"--input {source} is neither a picture nor a folder with pictures")
-    jobs: dict[Path, Path] = {}
-    for photo in found:
-        png = output / f"{photo.stem}.png"
-        if png in jobs:
-            raise UserError(f"{jobs[png]} and {photo} would both write {png}; rename one of them")
+    jobs = [(photo, output / f"{name}.png") for name, photo in found.items()]
+    for photo, png in jobs:
         if png.resolve() == photo.resolve():
             raise UserError(f"--output {output} would overwrite the photo {photo}; choose another folder")
-        jobs[png] = photo
-    return [(photo, png) for png, photo in jobs.items()]
+    return jobs
+
+
+def below(source: Path) -> dict[str, Path]:
+    try:
+        return pictures_below(source)
+    except UserError:
+        # two of one name: say what they would both write
+        seen: dict[str, Path] = {}
+        for photo in pictures(source):
+            if photo.stem in seen:
+                raise UserError(
+                    f"{seen[photo.stem]} and {photo} would both write {photo.stem}.png; rename one of them"
+                ) from None
+            seen[photo.stem] = photo
+        raise
 
 
 def as_tensor(picture: np.ndarray) -> Tensor:
     """(H, W, 3) -> (1, 3, H, W)."""
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]
+
+
+def save(picture: np.ndarray, png: Path) -> None:
+    png.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(png, lambda path: Image.fromarray(picture).save(path, format="PNG"))
+
+
+def read(
+    photo: Path, options: Options, direction: str, palette: Palette | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The photo, and with --pairs its label: (H, W, 3) uint8 each. UserError where it cannot be used."""
+    if not options.pairs:
+        return np.asarray(read_photo(photo)), None
+    ids = Reader(tuple(palette.ids.items()) if palette else ())
+    readers = (Reader(), ids) if direction == "AtoB" else (ids, Reader())
+    a, b = read_pair(Pair(photo.stem, photo), readers)
+    return (a, b) if direction == "AtoB" else (b, a)
 
 
 def main() -> None:
@@ -95,23 +173,38 @@ def main() -> None:
     if options.score and not options.pairs:
         raise UserError("--score needs --pairs: the label halves are what it scores against")
     generator, found = load_generator(Path(options.checkpoint), device)
+    palette = found["palette"]
+    if options.ids and palette is None:
+        raise UserError("--ids: the labels of this run have no classes; its palette is none")
     direction = options.direction if options.direction != "auto" else found["options"]["direction"]
     output = Path(options.output)
     jobs = inputs(Path(options.input), output)
-    meter = SplitMeter(palette_by_name(found["palette"], torch.empty(0))) if options.score else None
+    meter = SplitMeter(palette) if options.score else None
+    size = options.image_size or (found["options"]["image_size"] if options.scale == "training" else 0)
+    how = (
+        f"at {size} x {size}, the size of the training"
+        if size and not options.image_size
+        else f"at {size} x {size}"
+    )
+    print(f"computing {how if size else 'at the size of each photo'}", file=sys.stderr)
+    broken = []
     for photo, png in tqdm(jobs, disable=None, leave=False):
-        if options.pairs:
-            a, b = read_pair(Pair(photo.stem, photo))
-            source, label = (a, b) if direction == "AtoB" else (b, a)
-        else:
-            source, label = np.asarray(read_picture(photo)), None
         try:
-            picture = paint(generator, source, options.image_size)
+            source, label = read(photo, options, direction, palette)
+        except UserError as error:
+            broken.append(str(error))
+            continue
+        try:
+            picture = paint(generator, source, size)
         except torch.OutOfMemoryError:
             raise UserError(
                 f"{photo}: the memory of {device} is full; give a smaller --image-size, or --device cpu"
             ) from None
-        write_atomically(png, lambda path, picture=picture: Image.fromarray(picture).save(path, format="PNG"))
+        save(picture, png)
+        if options.ids:
+            save(class_numbers(picture, palette), png.with_name(f"{png.stem}_ids.png"))
+        if options.overlay:
+            save((source // 2 + picture // 2).astype(np.uint8), png.with_name(f"{png.stem}_overlay.png"))
         if meter is not None:
             meter.update(as_tensor(picture), as_tensor(label))
     if meter is not None:
@@ -119,7 +212,12 @@ def main() -> None:
         values = {name: None if math.isnan(value) else value for name, value in meter.result().items()}
         print(json.dumps(values, indent=2))
     else:
-        print(f"{len(jobs)} {'picture' if len(jobs) == 1 else 'pictures'} written to {output}")
+        done = len(jobs) - len(broken)
+        print(f"{done} {'picture' if done == 1 else 'pictures'} written to {output}")
+    for text in broken:
+        print(f"left out: {text}", file=sys.stderr)
+    if broken:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ colours that JPEG invented at a border. There the real picture is replaced by th
 Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
+
 from dataclasses import dataclass
 
 import torch
@@ -122,7 +124,7 @@ def main() -> None:
         with networks.autocast():
             fake, choice = generator(photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss_l1 = training.reconstruction(fake, choice, batch)
-        losses = {"l1": l1_loss(fake.detach(), batch.label)}
+        losses = {"l1": l1_loss(fake.detach(), batch.label, batch.counted)}
 
         progress = training.progress
         lambda_gan = options.lambda_gan * risen(progress.fraction, options.gan_start, options.gan_ramp)

@@ -13,6 +13,8 @@ is always that of the pictures.
 Pictures, numbers and checkpoints go to the run folder under output/ (see training/run_folder.py).
 """
 
+from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
+
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -40,7 +42,7 @@ def main() -> None:
             fake, choice = generator(batch.photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss = training.reconstruction(fake, choice, batch)
         networks.update("generator", loss)
-        return {"l1": l1_loss(fake.detach(), batch.label)}
+        return {"l1": l1_loss(fake.detach(), batch.label, batch.counted)}
 
     training.fit(step)
 

@@ -1,6 +1,7 @@
 """What every script needs, whichever wing it belongs to.
 
 commandline.py     options from a dataclass, one-line errors, files written whole or not at all
+interrupts.py      Ctrl-C while a script still loads its libraries
 fetching.py        downloads that can be broken off and are checked
 packages.py        files out of Python packages, by pip
 models.py          the table of models that download_models.py fetches

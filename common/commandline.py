@@ -7,6 +7,7 @@ as ``UserError`` anywhere below; it ends the script with one line on stderr and 
 import argparse
 import contextlib
 import dataclasses
+import errno
 import os
 import re
 import select
@@ -181,7 +182,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         misplaced = isinstance(
             error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError
-        )
+        ) or getattr(error, "errno", None) in (errno.EROFS, errno.ENAMETOOLONG)
         advice = "choose another place" if misplaced else "free some space"
         raise UserError(f"{path} could not be written ({reason}); {advice} and run it again") from error
     finally:

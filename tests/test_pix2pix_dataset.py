@@ -7,7 +7,9 @@ from PIL import Image
 from segmentation_data import command, make_pairs, picture_pair
 
 from common.commandline import UserError
-from pix2pix_dataset import Augment, EpochSampler, PairDataset, find_pairs, read_picture, resolve
+from pix2pix_dataset import Augment, EpochSampler, PairDataset
+from training.pairs import find_pairs, resolve
+from training.pictures import read_picture
 
 
 def halves(item) -> tuple[np.ndarray, np.ndarray]:

@@ -6,16 +6,19 @@ and no file can run code. A run that is restored from it goes on exactly as if i
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from common.commandline import UserError
 from FCN_network2 import Generator, GeneratorParams
 from training.labels import Labels
 from training.networks import Networks
 from training.options import TrainOptions
+from training.palettes import palette_of, palette_state
 
 
 @dataclass
@@ -47,7 +50,7 @@ def collect(
             "colours": [list(c) for c in networks.params.colours],
             "width": networks.params.width,
         },
-        "palette": labels.palette.name if labels.palette else "none",
+        "palette": palette_state(labels.palette),
         "ema": networks.ema.state_dict(),
         "networks": {name: networks.bare(name).state_dict() for name in networks.modules},
         "optimisers": {name: optimiser.state_dict() for name, optimiser in networks.optimisers.items()},
@@ -78,6 +81,68 @@ def restore(saved: dict, networks: Networks) -> Progress:
     return Progress(saved["epoch"], saved["step"], saved["elapsed"], saved["best"], saved["log"])
 
 
+def load_init(path: Path) -> dict:
+    """A checkpoint to start from, with ``--init``.
+
+    Raises:
+        UserError: if the file is missing or no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise UserError(f"--init {path}: there is no such checkpoint; a run has checkpoints/best.pt")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        _ = saved["generator"]["colours"], saved["ema"]["paint.weight"], saved["networks"]["generator"]
+    except Exception as error:  # a truncated or foreign file fails in many ways
+        raise UserError(
+            f"--init {path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
+        ) from error
+    return saved
+
+
+@torch.no_grad()
+def take_over(saved: dict, networks: Networks) -> tuple[int, list[str]]:
+    """Start from another run's weights: those of the same name and shape, of every network that both have.
+
+    The generator starts from the average. Of its last layer each colour that both runs know is taken.
+
+    Returns:
+        how many tensors were taken, and in words what was not.
+    """
+    taken, left = 0, []
+    for name in networks.modules:
+        own = networks.bare(name).state_dict()
+        theirs = saved["ema"] if name == "generator" else saved["networks"].get(name)
+        if theirs is None:
+            left.append(f"{name} (the checkpoint has none)")
+            continue
+        if name == "generator":
+            theirs = theirs | _paint_by_colour(
+                own, theirs, saved["generator"]["colours"], networks.params.colours
+            )
+        fits = {key for key, value in own.items() if key in theirs and theirs[key].shape == value.shape}
+        for key in fits - {"colours"}:
+            own[key].copy_(theirs[key])
+        taken += len(fits - {"colours"})
+        left += [f"{name}.{key}" for key in own if key not in fits | {"colours"}]
+    networks.ema.load_state_dict(networks.bare("generator").state_dict())
+    return taken, left
+
+
+def _paint_by_colour(own: dict, theirs: dict, before: list, now: Sequence) -> dict[str, Tensor]:
+    """The last layer for the colours ``now``: the rows of a colour that was there before, own rows for a new one."""
+    if not before or not now or own["paint.weight"].shape[1] != theirs["paint.weight"].shape[1]:
+        return {}
+    old = {tuple(colour): k for k, colour in enumerate(before)}
+    same = [(k, old[tuple(colour)]) for k, colour in enumerate(now) if tuple(colour) in old]
+    found = {}
+    for key in ("paint.weight", "paint.bias"):
+        rows = own[key].clone().unflatten(0, (4, len(now)))
+        for k, other in same:
+            rows[:, k] = theirs[key].unflatten(0, (4, len(before)))[:, other]
+        found[key] = rows.flatten(0, 1)
+    return found
+
+
 def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
     """The averaged generator of a checkpoint, in eval mode, and the checkpoint's options and palette.
 
@@ -96,4 +161,4 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
             f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
         ) from error
     generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return generator, {"options": saved["options"], "palette": saved["palette"]}
+    return generator, {"options": saved["options"], "palette": palette_of(saved["palette"])}

@@ -13,7 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pix2pix_dataset import Augment, EpochSampler, PairDataset
+from training.labels import choose_palette
 from training.options import TrainOptions
+from training.pairs import find_pairs, is_cityscapes, validation_split
+from training.palettes import Palette, palette_of
+from training.pictures import Reader
+from training.survey import Survey, kind_of_input, survey
 
 SAMPLE = 64  # training labels that are looked at to find palette and colours
 
@@ -24,9 +29,9 @@ class Batch(NamedTuple):
     photo: Tensor  # (N, 3, H, W) on [-1, 1]
     label: Tensor  # (N, 3, H, W) on [-1, 1]
     weight: Tensor | None  # (N, 1, H, W), how much a pixel counts in the L1 loss; None: each counts 1
-    colour: (
-        Tensor | None
-    )  # (N, H, W), which of the generator's colours, -1: void or none; None with an RGB head
+    # (N, H, W), which of the generator's colours, -1: void or none; None with an RGB head
+    colour: Tensor | None
+    counted: Tensor | None = None  # (N, 1, H, W), 0 where a pixel is ignored, 1 on average; None: each counts
 
 
 @dataclass(frozen=True)
@@ -39,24 +44,45 @@ class Data:
     train_loader: DataLoader  # its sampler is an EpochSampler: set ``sampler.epoch`` before each pass
     val_loader: DataLoader
     label_sample: Tensor  # (N, 3, S, S) uint8, up to SAMPLE training labels without augmentation
+    survey: Survey  # what the label files hold
+    palette: Palette | None  # the classes of the labels; None: they are pictures, or no classes are scored
+    input: str  # colours, ids or picture
 
 
-def load_data(root: Path, options: TrainOptions, accelerator: Accelerator) -> Data:
-    """Open both splits and survey their files.
+def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved: dict | None = None) -> Data:
+    """Open both splits and find out what their labels are.
+
+    Args:
+        saved: a checkpoint, with whose palette the labels are read again; None finds one.
 
     Raises:
-        UserError: for an empty split or a broken file; see ``PairDataset``.
+        UserError: for an empty split, a broken file, or labels that are not what the options say; see
+            ``PairDataset``, ``survey`` and ``choose_palette``.
     """
+    quiet = not accelerator.is_main_process
+    splits = {name: find_pairs(root, name, options.labels) for name in ("train", validation_split(root))}
+    (_, train_pairs), (val_name, val_pairs) = splits.items()
+    sides = "ba" if options.direction == "AtoB" else "ab"  # of target and input
+    found = survey(train_pairs, val_pairs, sides[0], options.labels, quiet)
+    palette = (
+        palette_of(saved["palette"])
+        if saved
+        else choose_palette(found, options.palette, is_cityscapes(train_pairs))
+    )
+    given = kind_of_input(train_pairs, sides[1])
+    painted = tuple(palette.ids.items()) if palette and found.kind == "ids" else ()
     common = {
+        "readers": (given.reader, Reader(painted)),
+        "flat": (given.kind != "picture", found.kind != "picture"),
         "size": options.image_size,
         "direction": options.direction,
         "skip_broken": options.skip_broken,
         "cache_mb": options.cache_mb,
-        "quiet": not accelerator.is_main_process,
+        "quiet": quiet,
     }
     augment = Augment(options.image_size, options.crop, options.jitter)
-    train = PairDataset(root, "train", augment=augment, seed=options.seed, **common)
-    val = PairDataset(root, validation_split(root), **common)
+    train = PairDataset(root, "train", pairs=train_pairs, augment=augment, seed=options.seed, **common)
+    val = PairDataset(root, val_name, pairs=val_pairs, **common)
 
     ranks, rank = accelerator.num_processes, accelerator.process_index
     shuffled = EpochSampler(
@@ -72,15 +98,10 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator) -> Da
         DataLoader(train, sampler=shuffled, num_workers=workers, persistent_workers=workers > 0, **loader),
         DataLoader(val, sampler=in_order, num_workers=0, **loader),
         label_sample(train),
+        found,
+        palette,
+        given.kind,
     )
-
-
-def validation_split(root: Path) -> str:
-    """ "val", or "test" where a data set has no val, as some of pix2pix's."""
-    for split in ("val", "test"):
-        if any((root / folder).is_dir() for folder in (split, f"A/{split}")):
-            return split
-    return "val"
 
 
 def without_augmentation(data: PairDataset) -> PairDataset:

@@ -1,20 +1,34 @@
 """What the labels of a run are: their palette, and the flat colours that the generator chooses between.
 
-``read_labels`` decides it once, at the start, from a sample of the training labels. What it returns never
-changes, and a checkpoint holds what is needed to make it again. The functions below it find flat colours, weight
-them, and look them up quickly.
+``training/survey.py`` has looked at the files. ``choose_palette`` decides on the classes, ``read_labels`` on the
+colours, once, at the start. What they return never changes, and a checkpoint holds what is needed to make it again.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from common.commandline import UserError
-from training.palettes import VOID_DISTANCE, Palette, nearest_colour, palette_by_name
+from training.palette_files import read_palette
+from training.palettes import (
+    IGNORED,
+    PALETTES,
+    VOID_DISTANCE,
+    Palette,
+    cityscapes_ids,
+    id_colour,
+    nearest_colour,
+    palette_by_name,
+    recognise,
+)
+from training.survey import Survey
 
 Colours = tuple[tuple[float, float, float], ...]
+STRANGE = 0.001  # of the pixels may have colours or ids that a palette which was asked for does not know
 
 
 @dataclass(frozen=True)
@@ -23,10 +37,9 @@ class Labels:
 
     palette: Palette | None  # the classes of the scores; None: L1 is the only score
     colours: Colours  # what the generator chooses between, on [0, 255]; () with an RGB head
-    weights: Tensor | None = None  # (32768,), how much a pixel counts in the L1 loss; None with an RGB head
-    nearest: Tensor | None = (
-        None  # (32768,), which of ``colours``, -1 for void or none; None with an RGB head
-    )
+    codes: "Codes | None" = None  # finds the colour of a pixel; None with an RGB head
+    weights: Tensor | None = None  # (K,), how much a pixel of each colour counts in the L1 loss
+    nearest: Tensor | None = None  # (K,), which of ``colours`` each is, -1 for void
 
     def look_up(self, label: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """What the losses need to know of every pixel; two times None with an RGB head.
@@ -38,81 +51,171 @@ class Labels:
             the weight (N, 1, H, W) of each pixel in the L1 loss, and which of ``colours`` it has (N, H, W), -1
             where it is void or has none of them.
         """
-        if self.nearest is None or self.weights is None:
+        if self.codes is None:
             return None, None
-        cells = colour_cells(label)
-        return self.weights[cells].unsqueeze(1), self.nearest[cells]
+        index, none = self.codes(label)
+        return self.weights[index].unsqueeze(1), self.nearest[index].masked_fill(none, -1)
+
+
+def choose_palette(found: Survey, wish: str, cityscapes: bool = False) -> Palette | None:
+    """The classes of the labels.
+
+    Args:
+        found: what the label files hold.
+        wish: "auto", "none", the name of a known palette, or a file of a palette.
+        cityscapes: whether these are Cityscapes' own id maps.
+
+    Raises:
+        UserError: for an unknown name, a file that is no palette, or a palette that is not that of the labels.
+    """
+    if wish == "none":
+        return None
+    if wish != "auto":
+        return _asked_for(found, wish)
+    if found.kind == "picture":
+        return None
+    if found.kind == "ids":
+        palette = cityscapes_ids() if cityscapes else found.palette()
+    else:
+        palette = recognise(found.all, found.exact) or found.palette()
+    if len(palette.classes) < 2:
+        raise UserError(
+            f"the labels hold one class only ({_listed(found)}), so there is nothing to tell apart; add labels with "
+            "another class, or use --labels picture"
+        )
+    return palette
+
+
+def _asked_for(found: Survey, wish: str) -> Palette:
+    """A palette that the user names, if the labels are painted in it."""
+    own = "/" in wish or (wish not in PALETTES and Path(wish).suffix) or Path(wish).is_file()
+    palette = read_palette(Path(wish)) if own else palette_by_name(wish)
+    if found.kind == "picture":
+        raise UserError(
+            f"--palette {wish}: the labels are pictures and have no classes ({found.why}); see --labels"
+        )
+    if found.kind == "ids":
+        if not palette.ids:
+            raise UserError(
+                f"--palette {wish} holds colours, and the labels are ids ({_listed(found)}); give a file with lines "
+                "`name id`, or use --labels colours"
+            )
+        strange = {key: pixels for key, pixels in found.all.items() if key not in palette.ids}
+        palette = palette if not strange else _with_ignored(palette, strange)
+    elif palette.ids:
+        raise UserError(
+            f"--palette {wish} holds ids, and the labels are colours ({_listed(found)}); give a file with lines "
+            "`name r g b`, or use --labels ids"
+        )
+    else:
+        palette = palette.exact() if found.exact else palette
+        strange = palette.missing(found.all)
+    if sum(strange.values()) > STRANGE * max(found.all.total(), 1):
+        raise UserError(
+            f"--palette {wish} does not fit the labels, which have {_listed(found, strange)}; add them to the palette "
+            "(or `ignore` them), or use --palette auto"
+        )
+    return palette
+
+
+def _with_ignored(palette: Palette, numbers: Iterable[int]) -> Palette:
+    """The palette of ids with some more numbers that are ignored."""
+    void = id_colour(IGNORED)
+    more = {number: void for number in numbers}
+    return dataclasses.replace(palette, ids={**palette.ids, **more}, void=palette.void or (void,))
+
+
+def _listed(found: Survey, keys: Iterable | None = None) -> str:
+    """Colours or ids of the labels in words, the most frequent first, with their shares."""
+    every, total = found.all, max(found.all.total(), 1)
+    shown = sorted(every if keys is None else keys, key=lambda key: -every[key])
+    words = [
+        f"{key if isinstance(key, int) else ' '.join(map(str, key))} ({every[key] / total:.2%})"
+        for key in shown[:6]
+    ]
+    more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
+    return (
+        f"{'the id' if found.kind == 'ids' else 'the colour'}{'s'[: len(shown) > 1]} {', '.join(words)}{more}"
+    )
 
 
 def read_labels(
     sample: Tensor,
-    palette: str,
+    found: Survey,
+    palette: Palette | None,
     head: str,
     balance: float,
     device: torch.device,
     colours: Sequence | None = None,
 ) -> Labels:
-    """Decide on palette and colours, and make the tables.
+    """Decide on the colours that the generator chooses between, and make the tables.
 
     Args:
         sample: (N, 3, H, W) uint8, training labels without augmentation.
-        palette: a palette's name, "auto" or "none".
-        head: "colours", "rgb", or "auto" for colours where the labels are flat colours.
+        found: what the label files hold.
+        palette: their classes.
+        head: "colours", "rgb", or "auto" for colours where the labels are label maps.
         balance: see ``colour_weights``.
         device: where the tables are used.
         colours: those of a checkpoint, on [0, 255]; None finds them.
 
     Raises:
-        UserError: for an unknown palette, or ``head`` "colours" where the labels are not flat colours.
+        UserError: for ``head`` "colours" where the labels are pictures.
     """
-    known = palette_by_name(palette, sample)
+    flat = palette or (None if found.kind == "picture" or colours is not None else found.palette())
     if colours is None:
-        colours = [] if head == "rgb" else known.colours.tolist() if known else label_colours(sample)
+        colours = [] if head == "rgb" or flat is None else flat.painted.tolist()
         if not colours and head == "colours":
             raise UserError(
-                "--head colours: these labels are not painted in a few flat colours; use --head rgb"
+                f"--head colours: the labels are pictures ({found.why}); use --head rgb, or see --labels"
             )
     chosen: Colours = tuple((r, g, b) for r, g, b in colours)
     if not chosen:
-        return Labels(known, ())
-    table, void = torch.tensor(chosen, dtype=torch.float32), len(known.void) if known else 0
-    nearest, distance = nearest_of_cells(table)
-    none = (distance > VOID_DISTANCE) | (nearest >= len(chosen) - void)
-    return Labels(
-        known,
-        chosen,
-        colour_weights(sample, table, balance, void).to(device),
-        nearest.masked_fill(none, -1).to(device),
-    )
+        return Labels(palette, ())
+    table = torch.tensor(chosen, dtype=torch.float32)
+    known = torch.cat([table, flat.ignored]) if flat else table  # what is ignored has places, too
+    codes = Codes(known, flat.tolerance if flat else VOID_DISTANCE)
+    void = len(flat.void) if flat else 0
+    scored = len(known) - void
+    weights = colour_weights(sample, known, balance, void, len(known) - len(table))
+    nearest = torch.arange(len(known)).masked_fill(torch.arange(len(known)) >= scored, -1)
+    return Labels(palette, chosen, codes.to(device), weights.to(device), nearest.to(device))
 
 
-def label_colours(labels: Tensor, most: int = 40, least: float = 0.0005) -> list[tuple[int, int, int]]:
-    """The flat colours that a sample of labels is painted in, most frequent first; [] if it is not.
+class Codes:
+    """Which of some colours a pixel has, quickly: one look-up a pixel instead of the distance to each colour."""
 
-    Colours are counted in cells of 8 x 8 x 8 values; a colour nearer than 24 to a more frequent one is that
-    one blurred by JPEG. Pictures count as painted in flat colours when at most ``most`` colours, each on at
-    least the fraction ``least`` of the pixels, explain 85 % of them.
+    def __init__(self, colours: Tensor, tolerance: float):
+        """
+        Args:
+            colours: (K, 3) on [0, 255].
+            tolerance: a pixel farther from every colour has none; below 1 the colours are exact.
+        """
+        self.exact = tolerance < 1
+        if self.exact:
+            codes = (colours.long() * torch.tensor([65536, 256, 1])).sum(dim=1)
+            self.codes, self.order = codes.sort()
+            self.none = None
+        else:
+            self.order, distance = nearest_of_cells(colours)
+            self.none = distance > tolerance
+            self.codes = None
 
-    Args:
-        labels: (N, 3, H, W) uint8.
-    """
-    pixels = labels.permute(0, 2, 3, 1).reshape(-1, 3)
-    cells, counts = torch.unique(pixels.div(8, rounding_mode="floor"), dim=0, return_counts=True)
-    colours: list[Sequence[float]] = []
-    covered = 0
-    for k in counts.argsort(descending=True).tolist():
-        if counts[k] < least * len(pixels):
-            break
-        centre = cells[k].float() * 8 + 3.5
-        if colours and torch.cdist(centre[None], torch.tensor(colours)).min() < 24:
-            covered += int(counts[k])
-            continue
-        inside = (pixels.div(8, rounding_mode="floor") == cells[k]).all(dim=1)
-        colours.append(pixels[inside].float().median(dim=0).values.tolist())
-        covered += int(counts[k])
-    if not 2 <= len(colours) <= most or covered < 0.85 * len(pixels):
-        return []
-    return [(int(r), int(g), int(b)) for r, g, b in colours]
+    def to(self, device: torch.device) -> "Codes":
+        for name in ("codes", "order", "none"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name).to(device))
+        return self
+
+    def __call__(self, label: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (N, 3, H, W) -> the index (N, H, W) of the colour, or of the nearest, and where it has none (bool)."""
+        if not self.exact:
+            cells = colour_cells(label)
+            return self.order[cells], self.none[cells]
+        red, green, blue = label.long().unbind(1)
+        codes = ((red << 16) | (green << 8) | blue).contiguous()
+        place = torch.searchsorted(self.codes, codes).clamp_(max=len(self.codes) - 1)
+        return self.order[place], self.codes[place] != codes
 
 
 def colour_cells(pictures: Tensor) -> Tensor:
@@ -132,7 +235,9 @@ def nearest_of_cells(colours: Tensor) -> tuple[Tensor, Tensor]:
     return index.flatten(), distance.flatten()
 
 
-def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 0) -> Tensor:
+def colour_weights(
+    labels: Tensor, colours: Tensor, balance: float, void: int = 0, ignored: int = 0
+) -> Tensor:
     """How much a pixel of each colour counts in the L1 loss: frequency ** -balance, 1 on average.
 
     Args:
@@ -140,14 +245,17 @@ def colour_weights(labels: Tensor, colours: Tensor, balance: float, void: int = 
         colours: (K, 3) on [0, 255]; a pixel belongs to the nearest.
         void: this many of the last colours are no class. Each counts as little as the most frequent class,
             however rare it is: void painted in place of a class would cost that class.
+        ignored: this many of the last colours count nothing.
 
     Returns:
-        (32768,), for each of ``colour_cells``.
+        (K,)
     """
     index, _ = nearest_colour(labels, colours)
     frequency = torch.bincount(index.flatten(), minlength=len(colours)).double() / index.numel()
     weight = frequency.clamp(min=1e-3) ** -balance
     if void:
         weight[-void:] = weight[:-void].min()
-    weight /= (weight * frequency).sum()
-    return weight[nearest_of_cells(colours)[0]].float()
+    if ignored:
+        weight[-ignored:] = 0
+    weight /= (weight * frequency).sum().clamp(min=1e-9)
+    return weight.float()

@@ -6,6 +6,7 @@ one step. Everything else that a run needs is made once at the start:
 data.py        the pairs of both splits          labels.py       palette and colours of the labels
 networks.py    networks, optimisers, average     validation.py   the scores and the pictures
 checkpoint.py  the state that is saved           run_folder.py   what a run leaves on disk
+resuming.py    a new run, or going on with one   tracking.py     TensorBoard and other trackers
 """
 
 import contextlib
@@ -15,28 +16,29 @@ import random
 import sys
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from common.commandline import UserError
 from FCN_network2 import GeneratorParams
 from losses import l1_loss, laplace_mixture_loss
-from pix2pix_dataset import resolve, to_bytes, to_unit
-from training import checkpoint, report
+from pix2pix_dataset import to_bytes, to_unit
+from training import checkpoint, report, resuming
 from training.checkpoint import Progress
 from training.data import Batch, load_data
 from training.labels import read_labels
+from training.means import Means, check_finite, since_best
 from training.networks import Networks
 from training.options import TrainOptions
-from training.ranks import make_accelerator
-from training.run_folder import format_row, open_run
+from training.pairs import resolve
+from training.ranks import end_processes, make_accelerator, on_main, resources
+from training.run_folder import format_row
+from training.tracking import Tracking, check_tracker
 from training.validation import Validation
 
 Step = Callable[[Batch], dict[str, Tensor]]
@@ -54,6 +56,7 @@ class Training:
             UserError: for options, data or a run folder that do not do.
         """
         options.check()
+        check_tracker(options.tracker)
         self.options = options
         self.accelerator = make_accelerator(options.device, options.precision)
         root = resolve(options.dataset)
@@ -61,30 +64,39 @@ class Training:
         torch.manual_seed(options.seed)
         random.seed(options.seed)
         np.random.seed(options.seed)
-        self.folder, self.settings, saved = open_run(options, script, root.name, self.accelerator)
+        self.beginning = resuming.begin(options, script, root.name, self.accelerator)
+        self.folder, saved = self.beginning.folder, self.beginning.saved
+        # both are put into the networks by fit, when the script has added its own
+        self.saved = saved
+        self.init = checkpoint.load_init(Path(options.init)) if options.init and saved is None else None
 
-        self.data = load_data(root, options, self.accelerator)
+        self.data = load_data(root, options, self.accelerator, saved)
+        self.beginning.check_data(self.data)
         self.labels = read_labels(
-            self.data.label_sample,
-            saved["palette"] if saved else options.palette,
+            *(self.data.label_sample, self.data.survey, self.data.palette),
             options.head,
             options.balance,
             self.accelerator.device,
             saved["generator"]["colours"] if saved else None,
         )
         params = GeneratorParams(self.labels.colours, options.width)
-        self.networks = Networks(self.accelerator, options, params, new=saved is None)
+        self.networks = Networks(self.accelerator, options, params, new=saved is None and self.init is None)
         self.validate = Validation(
             self.accelerator, self.folder, self.data, self.labels.palette, options.pictures
         )
         self.progress = Progress()
-        self.saved = saved  # restored by fit, when the script has added its own networks
-        if self.main:
-            found = report.describe(
-                script, self.data, self.labels, self.networks, self.accelerator, options.pictures
-            )
-            report.show(found, self.data, str(self.folder.path))
-            self.folder.write_config({"options": dataclasses.asdict(options), "found": found})
+        on_main(self.accelerator, lambda: self._announce(script))
+
+    def _announce(self, script: str) -> None:
+        """Take the folder, say what was found, and write config.json."""
+        found = report.describe(
+            script, self.data, self.labels, self.networks, self.accelerator, self.options.pictures
+        )
+        if self.saved is None and not self.options.resume:
+            self.folder.begin()
+        report.show(found, self.data, str(self.folder.path))
+        config = {"options": dataclasses.asdict(self.options), "found": found}
+        self.folder.write_config(config | {"changes": self.beginning.all_changes()})
 
     # ---------------------------------------------------------------- the loop
 
@@ -97,25 +109,25 @@ class Training:
         Raises:
             UserError: if a loss is not finite, the GPU's memory is full, or a file cannot be written or read.
         """
-        with self.folder.status() if self.main else contextlib.nullcontext():
+        with self.folder.status() if self.main else contextlib.nullcontext(), end_processes(self.accelerator):
             if self.saved is not None:
                 self._resume(self.saved)
-            if self._finished():
-                return
-            try:
-                self._train(step)
-            except torch.OutOfMemoryError:
-                size = f"--batch-size {self.options.batch_size} and --image-size {self.options.image_size}"
-                raise UserError(
-                    f"the memory of {self.accelerator.device} is too small for {size}; lower one of them, or end other "
-                    "programs that use this GPU"
-                ) from None
+            elif self.init is not None:
+                self._take_over(self.init)
+            tracking: list[Tracking] = []
+            with contextlib.ExitStack() as closed:
+                on_main(self.accelerator, lambda: tracking.append(closed.enter_context(self._tracking())))
+                if self._finished():
+                    return
+                try:
+                    self._train(step, tracking[0] if self.main else None)
+                except RuntimeError as error:
+                    raise resources(error, self.accelerator.device) from None
 
-    def _train(self, step: Step) -> None:
+    def _train(self, step: Step, tracking: Tracking | None) -> None:
         options, data, networks, progress = self.options, self.data, self.networks, self.progress
-        writer = SummaryWriter(str(self.folder.path), purge_step=progress.epoch + 1) if self.main else None
         began = time.monotonic() - progress.elapsed
-        while progress.epoch < options.epochs and progress.fraction < 1:
+        while not self._over():
             data.train_loader.sampler.epoch = progress.epoch
             networks.train()
             means, epoch_began = Means(), time.monotonic()
@@ -141,9 +153,10 @@ class Training:
                     self._show(bar, means, time.monotonic() - epoch_began)
             seconds = time.monotonic() - epoch_began
             if progress.step_of_epoch == 0:  # the time ran out between two epochs
-                self._validate_last(writer)
+                self._validate_last(tracking)
                 break
             row = {f"train_{name}": value for name, value in self._over_ranks(means).items()}
+            row |= self.beginning.marks(progress.epoch)
             progress.epoch += 1
 
             # validate
@@ -157,11 +170,7 @@ class Training:
             row["images_per_s"] = progress.step_of_epoch * self._pictures_a_step() / seconds
             row["seconds"] = time.monotonic() - epoch_began
             progress.elapsed = time.monotonic() - began
-            self._save(row, scores, writer)
-            self.accelerator.wait_for_everyone()
-        if writer:
-            writer.close()
-        self.accelerator.end_training()
+            self._save(row, scores, tracking)
 
     # ---------------------------------------------------------------- what a step needs
 
@@ -170,7 +179,11 @@ class Training:
         device = self.accelerator.device
         photo, label = (pairs[name].to(device, non_blocking=True) for name in ("photo", "label"))
         weight, colour = self.labels.look_up(label)
-        return Batch(to_unit(photo), to_unit(label), weight, colour)
+        counted = None
+        if weight is not None and self.labels.palette and self.labels.palette.ignores:
+            counted = (weight > 0).float()
+            counted = counted / counted.mean().clamp(min=1e-9)
+        return Batch(to_unit(photo), to_unit(label), weight, colour, counted)
 
     def reconstruction(self, fake: Tensor, choice: Tensor | None, batch: Batch) -> Tensor:
         """The L1 loss: on the picture, or as a likelihood where the generator chooses between colours.
@@ -197,18 +210,47 @@ class Training:
         if self.main:
             self.folder.write_log(self.progress.log)
             print(f"going on after epoch {self.progress.epoch}")
+            for name, (before, now) in self.beginning.changes.items():
+                flag = name.replace("_", "-")
+                print(f"from epoch {self.progress.epoch + 1} on: --{flag} {now}, not {before}")
+
+    def _take_over(self, init: dict) -> None:
+        """Start from the weights of another run, and say which do not fit."""
+        taken, left = checkpoint.take_over(init, self.networks)
+        if self.main:
+            rest = f"; not taken: {', '.join(left[:8])}{' …' if len(left) > 8 else ''}" if left else ""
+            print(f"{taken} tensors taken from {self.options.init}{rest}")
+
+    def _tracking(self) -> Tracking:
+        options = dataclasses.asdict(self.options)
+        return Tracking(self.folder, self.options.tracker, options, self.progress.log, self._rate())
+
+    def _rate(self) -> float:
+        """The decoder's learning rate at the last step."""
+        return self.networks.optimisers["generator"].param_groups[-1]["lr"]
+
+    def _over(self) -> bool:
+        """Whether the epochs are done, the time is, or nothing gets better any more."""
+        progress, options = self.progress, self.options
+        stale = since_best(progress.log)
+        if options.patience and stale >= options.patience:
+            if self.main:
+                print(f"stopped early: the last {stale} validations were no better (--patience)")
+            return True
+        return progress.epoch >= options.epochs or progress.fraction >= 1
 
     def _finished(self) -> bool:
-        """Whether the epochs or the time are over already; then it says so."""
+        """Whether the run was over already; then it says so."""
         epoch, elapsed, limit = self.progress.epoch, self.progress.elapsed, self.options.max_minutes * 60
-        over = epoch >= self.options.epochs or (limit and elapsed >= limit)
+        over = self._over() or (limit and elapsed >= limit)
         if over and self.main:
             print(f"{self.folder.path} is finished: {epoch} epochs, {elapsed / 60:.1f} minutes")
         return bool(over)
 
     def _fraction_done(self) -> float:
         """Fraction of the training that is done, the same on every rank."""
-        fraction = self.progress.step / (self.options.epochs * len(self.data.train_loader))
+        epochs = self.progress.epoch + self.progress.step_of_epoch / len(self.data.train_loader)
+        fraction = epochs / self.options.epochs
         if self.options.max_minutes:
             fraction = max(fraction, self.progress.elapsed / (self.options.max_minutes * 60))
             if self.accelerator.num_processes > 1:
@@ -228,95 +270,62 @@ class Training:
             file=sys.stderr,
         )
 
-    def _show(self, bar: tqdm, means: "Means", seconds: float) -> None:
+    def _show(self, bar: tqdm, means: Means, seconds: float) -> None:
         """The mean losses of the epoch so far. Reading a value waits for a GPU, so only now and then there."""
         steps = self.progress.step_of_epoch
         if steps % 10 and self.accelerator.device.type != "cpu":
             return
         values = means.values()
-        self._check_finite(values)
+        check_finite(values, self.progress, self.folder)
         speed = steps * self._pictures_a_step() / seconds
         bar.set_postfix({**{k: f"{v:.4f}" for k, v in values.items()}, "images/s": f"{speed:.1f}"})
 
-    def _over_ranks(self, means: "Means") -> dict[str, float]:
+    def _over_ranks(self, means: Means) -> dict[str, float]:
         """The mean losses of the epoch over all ranks."""
         values = means.values()
-        self._check_finite(values)
+        check_finite(values, self.progress, self.folder)
         every = gather_object([values])
         return {name: sum(one[name] for one in every) / len(every) for name in values}
 
-    def _check_finite(self, values: dict[str, float]) -> None:
-        """Raises UserError for a value of the epoch that is under way."""
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            kept = (
-                f"the last good checkpoint is {self.folder.last}"
-                if self.folder.last.exists()
-                else "there is no checkpoint yet"
-            )
-            raise UserError(
-                f"the loss {wrong[0]} became {values[wrong[0]]} in epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step_of_epoch}; {kept}; start a new run with a lower --lr or --precision fp32"
-            )
-
     # ---------------------------------------------------------------- after an epoch
 
-    def _save(self, row: dict[str, float], scores: dict[str, float], writer: SummaryWriter | None) -> None:
+    def _save(self, row: dict[str, float], scores: dict[str, float], tracking: Tracking | None) -> None:
         """Write the checkpoints first, then the log: wherever a kill falls, ``--resume`` can repair the log.
 
         Args:
             row: what the log says of this epoch.
             scores: of the validation; empty where there was none.
-            writer: TensorBoard's, on the main rank.
+            tracking: on the main rank.
         """
         progress = self.progress
         progress.log.append({"epoch": progress.epoch} | row)
         better = False
         if scores:
-            value = scores["miou"] if self.labels.palette else -scores["l1"]
+            value = scores.get("miou", -scores["l1"])
             better = value > progress.best
             progress.best = value if better else progress.best
-        if writer is None:
-            return
+        on_main(self.accelerator, lambda: self._write(better, tracking))
+
+    def _write(self, better: bool, tracking: Tracking) -> None:
+        """Checkpoints, log and trackers; the main rank does it."""
+        progress = self.progress
         if not all(p.isfinite().all() for p in self.networks.ema.parameters()):
             progress.epoch -= 1  # it is not saved
-            self._check_finite({"weights": math.nan})
-        state = checkpoint.collect(self.settings, self.options, self.labels, self.networks, progress)
+            check_finite({"weights": math.nan}, progress, self.folder)
+        settings = self.beginning.settings
+        state = checkpoint.collect(settings, self.options, self.labels, self.networks, progress)
         self.folder.save(state, better, progress.log)
         line = format_row(progress.log[-1])
         print(line if len(line) < 200 else line[: line.find(" val_iou_")])
-        for name, value in row.items():
-            writer.add_scalar(name.replace("_", "/", 1), value, progress.epoch)
-        writer.add_scalar("lr", self.networks.optimisers["generator"].param_groups[-1]["lr"], progress.epoch)
-        writer.flush()
+        tracking.epoch(progress.log[-1], self._rate())
 
-    def _validate_last(self, writer: SummaryWriter | None) -> None:
+    def _validate_last(self, tracking: Tracking | None) -> None:
         """Validate the last whole epoch if that was left out, and save it again."""
         log = self.progress.log
         if log and "val_l1" not in log[-1]:
             scores = self.validate(self.progress.epoch, self.predict)
             row = log.pop() | {f"val_{name}": value for name, value in scores.items()}
-            self._save(row, scores, writer)
-
-
-class Means:
-    """Running means of the losses of one epoch. A loss need not come with every step."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: Counter[str] = Counter()
-
-    def add(self, losses: dict[str, Tensor]) -> None:
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach()
-            self.counts[name] += 1
-
-    def values(self) -> dict[str, float]:
-        """{name: mean}; waits for the device once."""
-        if not self.sums:
-            return {}
-        means = torch.stack([value / self.counts[name] for name, value in self.sums.items()])
-        return dict(zip(self.sums, means.tolist(), strict=True))
+            self._save(row, scores, tracking)
 
 
 def rate(progress: float, schedule: str, warmup: float) -> float:

@@ -9,7 +9,8 @@ The rules, where published numbers differ for want of them:
 * One confusion matrix is summed over the whole split; the scores are computed from it once, at the end.
 * Class accuracy is the mean over the classes present in the ground truth; IoU the mean over the classes
   present in the ground truth or the prediction. A class absent from both is left out of the mean.
-* L1 is the mean absolute difference over all pixels and channels on [0, 1], void included.
+* L1 is the mean absolute difference over all pixels and channels on [0, 1], void included; pixels that the labels'
+  own palette or a user's ignores are left out.
 """
 
 from dataclasses import dataclass
@@ -67,20 +68,26 @@ class SplitMeter:
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Add a batch: both (N, 3, H, W) uint8 or float on [0, 255]."""
-        error = (prediction.float() - label.float()).abs().div(255).double().sum().cpu()
+        error = (prediction.float() - label.float()).abs().div(255)
         outside = torch.zeros(())
+        pixels = counted = label.numel() / label.shape[1]
         if self.palette:
             truth, mask = truth_classes(label, self.palette)
             found = predicted_classes(prediction, self.palette)
             self.matrix += confusion(truth, found, len(self.palette.classes)).cpu()
             outside = mask.sum().cpu()
-        pixels = label.numel() / label.shape[1]
-        self.sums += torch.stack([error, torch.tensor(label.numel()), outside, torch.tensor(pixels)]).double()
+            if self.palette.ignores:
+                ignored = (truth < 0) & ~mask
+                error = error.masked_fill(ignored.unsqueeze(1), 0)
+                counted -= ignored.sum().item()
+        error = error.double().sum().cpu()
+        elements, pixels = torch.tensor(counted * label.shape[1]), torch.tensor(pixels)
+        self.sums += torch.stack([error, elements, outside, pixels]).double()
 
     @property
     def l1(self) -> float:
         """Mean absolute error on [0, 1]."""
-        return (self.sums[0] / self.sums[1]).item()
+        return (self.sums[0] / self.sums[1].clamp(min=1)).item()
 
     @property
     def outside(self) -> float:
@@ -88,9 +95,12 @@ class SplitMeter:
         return (self.sums[2] / self.sums[3]).item()
 
     def result(self) -> dict[str, float]:
-        """``l1`` and, with a palette, ``pixel_acc``, ``class_acc``, ``miou`` and ``iou_<class>``."""
+        """``l1`` and, with a palette, ``pixel_acc``, ``class_acc``, ``miou`` and ``iou_<class>``.
+
+        Where no pixel of the truth has a class there is nothing but ``l1``.
+        """
         values = {"l1": self.l1}
-        if self.palette:
+        if self.palette and self.matrix.sum():
             found = scores(self.matrix)
             values |= {"pixel_acc": found.pixel_acc, "class_acc": found.class_acc, "miou": found.miou}
             for name, iou in zip(self.palette.classes, found.iou, strict=True):

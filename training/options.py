@@ -1,10 +1,10 @@
 """The options that train_l1.py and train_cgan.py share."""
 
-import dataclasses
 from dataclasses import dataclass
 
 from common.commandline import DEVICES, UserError, option
 from pix2pix_dataset import DIRECTIONS
+from training.survey import WISHES
 
 
 @dataclass
@@ -18,19 +18,25 @@ class TrainOptions:
     batch_size: int = option(8, "pictures a step and process")
     output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
     resume: bool = option(False, "go on with the run in --output from its last checkpoint")
+    init: str | None = option(None, "checkpoint to start from, of any run: fine-tune it on these data")
     max_minutes: float = option(0.0, "plan and end the training by the clock; 0 goes by --epochs")
     precision: str = option(
         "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
     )
     workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
     val_every: int = option(2, "validate every so many epochs, and after the last")
+    patience: int = option(0, "stop after so many validations in a row that were no better; 0 does not")
+    tracker: str = option("none", "where to log beside TensorBoard", ("none", "wandb", "mlflow"))
     device: str = option("auto", f"where to compute: {DEVICES}")
     seed: int = option(0, "seed of weights, order and augmentation")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
     head: str = option(
         "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
     )
-    palette: str = option("auto", "palette of the metrics: auto, none, cityscapes, camvid, facades or faces")
+    labels: str = option("auto", "what the label files hold; auto looks at them", WISHES)
+    palette: str = option(
+        "auto", "classes of the labels: auto, none, cityscapes, camvid, facades, faces, or a file (see docs/)"
+    )
     balance: float = option(
         0.5,
         "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0: each pixel counts 1",
@@ -61,17 +67,7 @@ class TrainOptions:
             raise UserError("--crop must be more than 0 and at most 1")
         if self.width < 64 or self.width % 64:
             raise UserError("--width must be a multiple of 64")
+        if self.patience < 0:
+            raise UserError("--patience must not be negative")
         if self.resume and self.output is None:
             raise UserError("--resume needs --output, the folder of the run to go on with")
-
-    def fixed(self) -> dict:
-        """What must stay as it is when a run is resumed."""
-        every = dataclasses.asdict(self)
-        return {name: value for name, value in every.items() if name not in FREE_ON_RESUME}
-
-
-# A resumed run may differ in these; everything else must be as it was.
-FREE_ON_RESUME = {
-    *("output", "resume", "epochs", "max_minutes", "workers", "val_every", "device", "precision"),
-    *("skip_broken", "cache_mb", "pictures", "compile"),
-}

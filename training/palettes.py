@@ -1,19 +1,27 @@
 """Palettes: which colours stand for which classes, and the class of every pixel by its nearest colour.
 
 A new palette is one more ``Palette`` here, entered in ``PALETTES``: ``--palette`` then knows its name, and "auto"
-recognises labels that are painted in it.
+recognises labels that are painted in it. A user's own palette is a file; see training/palette_files.py.
 """
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from common.commandline import UserError
 
+Colour = tuple[int, int, int]
 # Distance in RGB beyond which a ground-truth pixel is void. The closest two colours that must be kept apart
 # are 37 apart (fence and pole of Cityscapes); JPEG at quality 75 moves flat colours by less than 10.
 VOID_DISTANCE = 32.0
+SEVERAL = 3  # so many classes of a known palette must occur for labels to be recognised as painted in it
+MOST_VOID = (
+    1 / 3
+)  # of the pixels; more than that is a class of the labels and not what the palette calls void
+IGNORED = 255  # the number that id maps use for pixels without a class
 
 
 @dataclass(frozen=True)
@@ -21,13 +29,41 @@ class Palette:
     """The colours of a labelled data set: ``classes`` are scored, ``void`` colours are not."""
 
     name: str
-    classes: dict[str, tuple[int, int, int]]
-    void: tuple[tuple[int, int, int], ...] = ()
+    classes: Mapping[str, Colour]
+    void: tuple[Colour, ...] = ()
+    ids: Mapping[int, Colour] = field(
+        default_factory=dict
+    )  # of id maps: the colour that a number is painted in
+    tolerance: float = VOID_DISTANCE  # a pixel farther from every colour is void; 0.5 where labels are exact
+    ignores: bool = False  # void is in no loss and never painted; else it is painted and counts little
+
+    @property
+    def painted(self) -> Tensor:
+        """(K, 3) float colours on [0, 255] that a generator may paint."""
+        return self.colours[: len(self.classes)] if self.ignores else self.colours
+
+    @property
+    def ignored(self) -> Tensor:
+        """(V, 3) float colours on [0, 255] that are in no loss."""
+        return self.colours[len(self.painted) :]
 
     @property
     def colours(self) -> Tensor:
         """(K + V, 3) float colours on [0, 255]: the K classes in order, then the V void colours."""
         return torch.tensor([*self.classes.values(), *self.void], dtype=torch.float32)
+
+    def exact(self) -> "Palette":
+        """The same palette for labels that have its colours exactly: a colour beside one is not that one."""
+        return dataclasses.replace(self, tolerance=0.5)
+
+    def missing(self, colours: Mapping[Colour, int]) -> dict[Colour, int]:
+        """Those of ``colours`` (colour: its pixels) that are not in the palette."""
+        if not colours:
+            return {}
+        image = torch.tensor(list(colours)).T.reshape(1, 3, 1, -1)
+        distance = nearest_colour(image, self.colours)[1].flatten()
+        reach = min(self.tolerance, 16.0)  # JPEG moves a colour, but not as far as to another class
+        return {colour: n for (colour, n), far in zip(colours.items(), distance, strict=True) if far > reach}
 
 
 CAMVID = Palette(
@@ -126,6 +162,9 @@ def nearest_colour(images: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         index (N, H, W) int64 and the Euclidean distance to it (N, H, W) float32.
     """
+    if len(colours) > 40 and len(images) > 1:  # the products of one picture at a time, for the sake of memory
+        found = [nearest_colour(image[None], colours) for image in images]
+        return torch.cat([index for index, _ in found]), torch.cat([distance for _, distance in found])
     pixels, colours = images.float(), colours.to(images.device)
     # |p - c|^2 = |p|^2 - 2 p.c + |c|^2 : one matrix product, exact in float32 for whole numbers up to 255
     products = torch.einsum("nchw,kc->nkhw", pixels, colours)
@@ -140,7 +179,7 @@ def truth_classes(labels: Tensor, palette: Palette) -> tuple[Tensor, Tensor]:
         classes (N, H, W) int64, -1 where void, and a bool mask (N, H, W) of colours outside the palette.
     """
     index, distance = nearest_colour(labels, palette.colours)
-    outside = distance > VOID_DISTANCE
+    outside = distance > palette.tolerance
     return index.masked_fill(outside | (index >= len(palette.classes)), -1), outside
 
 
@@ -149,30 +188,117 @@ def predicted_classes(images: Tensor, palette: Palette) -> Tensor:
     return nearest_colour(images, palette.colours[: len(palette.classes)])[0]
 
 
-def recognise(labels: Tensor, least: float = 0.9) -> Palette | None:
-    """The palette that explains at least the fraction ``least`` of the pixels of ``labels``, or None.
+def recognise(colours: Mapping[Colour, int], exact: bool) -> Palette | None:
+    """The known palette that labels are painted in, or None.
+
+    Every colour of the labels is in it, at least ``SEVERAL`` of its classes occur, and at most ``MOST_VOID`` of the
+    pixels have what it calls void.
 
     Args:
-        labels: (N, 3, H, W) on [0, 255], a sample of the training labels.
+        colours: what the labels are painted in: colour -> pixels.
+        exact: see ``Palette.exact``.
     """
-    share = {
-        name: (nearest_colour(labels, palette.colours)[1] <= VOID_DISTANCE).float().mean().item()
-        for name, palette in PALETTES.items()
-    }
-    name = max(share, key=lambda key: share[key])
-    return PALETTES[name] if share[name] >= least else None
+    for palette in PALETTES.values():
+        palette = palette.exact() if exact else palette
+        if palette.missing(colours):
+            continue
+        image = torch.tensor(list(colours)).T.reshape(1, 3, 1, -1)
+        index = nearest_colour(image, palette.colours)[0].flatten()
+        counts = torch.zeros(len(palette.colours)).index_add_(
+            0, index, torch.tensor(list(colours.values())).float()
+        )
+        classes = len(palette.classes)
+        if (counts[:classes] > 0).sum() >= SEVERAL and counts[classes:].sum() <= MOST_VOID * counts.sum():
+            return palette
+    return None
 
 
-def palette_by_name(name: str, labels: Tensor) -> Palette | None:
-    """The palette called ``name``; "auto" looks at a sample of labels, "none" gives None.
+def own_palette(colours: Sequence[Colour], void: Sequence[Colour] = ()) -> Palette:
+    """The labels' own colours as classes, each called by its colour: "200-40-40"."""
+    names = {"-".join(map(str, colour)): colour for colour in colours if colour not in void}
+    return Palette("own", names, tuple(void), ignores=True)
+
+
+def id_colour(number: int) -> Colour:
+    """The colour of a number from 0 to 255 in PASCAL VOC's colour map: 0 black, 1 dark red, ... 255 pale.
+
+    Its bits are dealt out to red, green and blue in turn, the high ones first. All 256 differ by 32 or more.
+    """
+    red, green, blue = (
+        sum((number >> (3 * k + channel) & 1) << (7 - k) for k in range(3)) for channel in range(3)
+    )
+    return red, green, blue
+
+
+def id_palette(numbers: Sequence[int], ignored: Sequence[int] = ()) -> Palette:
+    """The numbers of id maps as classes, each called by its number and painted in its ``id_colour``.
+
+    Numbers beyond 254 leave no colour of their own to each; then they are painted in their order.
+    """
+    classes = sorted(set(numbers) - set(ignored))
+    own = all(number < IGNORED for number in classes)
+    shown = {number: id_colour(number if own else place) for place, number in enumerate(classes)}
+    void = id_colour(IGNORED)
+    return Palette(
+        "own",
+        {str(number): colour for number, colour in shown.items()},
+        (void,) if ignored else (),
+        shown | dict.fromkeys(ignored, void),
+        0.5,
+        ignores=True,
+    )
+
+
+def cityscapes_ids() -> Palette:
+    """Cityscapes' palette for its labelIds: 7 is the road, 8 the sidewalk, ...; what is not scored is black."""
+    numbers = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+    scored = dict(zip(numbers, CITYSCAPES.classes.values(), strict=True))
+    void = dict.fromkeys({*range(34), IGNORED} - scored.keys(), (0, 0, 0))
+    ids = dict(sorted((scored | void).items()))
+    return dataclasses.replace(CITYSCAPES, void=((0, 0, 0),), ids=ids, tolerance=0.5, ignores=True)
+
+
+def palette_by_name(name: str) -> Palette:
+    """The known palette called ``name``.
 
     Raises:
         UserError: for an unknown name.
     """
-    if name == "auto":
-        return recognise(labels)
-    if name == "none":
-        return None
     if name not in PALETTES:
-        raise UserError(f"--palette {name} is unknown; choose from auto, none, {', '.join(PALETTES)}")
+        raise UserError(
+            f"--palette {name} is unknown; choose from auto, none, {', '.join(PALETTES)}, or give a file"
+        )
     return PALETTES[name]
+
+
+def palette_state(palette: Palette | None) -> str | dict:
+    """A palette as a checkpoint holds it: plain values."""
+    if palette is None:
+        return "none"
+    return {
+        "name": palette.name,
+        "classes": {name: list(colour) for name, colour in palette.classes.items()},
+        "void": [list(colour) for colour in palette.void],
+        "ids": {number: list(colour) for number, colour in palette.ids.items()},
+        "tolerance": palette.tolerance,
+        "ignores": palette.ignores,
+    }
+
+
+def palette_of(state: str | dict) -> Palette | None:
+    """The palette of a checkpoint; earlier ones hold a name.
+
+    Raises:
+        UserError: for a name that is not known.
+    """
+    if isinstance(state, str):
+        return None if state == "none" else palette_by_name(state)
+    red_green_blue = lambda colour: (int(colour[0]), int(colour[1]), int(colour[2]))  # noqa: E731
+    return Palette(
+        str(state["name"]),
+        {str(name): red_green_blue(colour) for name, colour in state["classes"].items()},
+        tuple(map(red_green_blue, state["void"])),
+        {int(number): red_green_blue(colour) for number, colour in state["ids"].items()},
+        float(state["tolerance"]),
+        bool(state["ignores"]),
+    )

@@ -1,17 +1,23 @@
 """Where a run computes: its device, its precision and, under ``accelerate launch``, its processes."""
 
+import contextlib
 import os
 import re
-import socket
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 import psutil
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch.distributed import TCPStore
 
 from common.commandline import UserError, choose_device
+
+LAST_SECONDS = 30  # for a failed rank to end by itself
 
 
 def start_cpu_ranks() -> None:
@@ -29,13 +35,17 @@ def start_cpu_ranks() -> None:
     found = re.search(r"--num[_-]processes[ =](\d+)", launcher)
     if not found or int(found[1]) < 2:
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = {
-            "MASTER_PORT": str(free.getsockname()[1]),
-            "WORLD_SIZE": found[1],
-            "LOCAL_WORLD_SIZE": found[1],
-        }
+    # The ranks meet in a store of this process. A port that is only looked up here could be another's by the time
+    # that rank 0 listens on it, and ranks of two runs would then wait for each other.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    meeting = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": found[1],
+        "LOCAL_WORLD_SIZE": found[1],
+    }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the ranks are ended below
     ranks = [
         subprocess.Popen(
             [sys.executable, *sys.argv], env=os.environ | meeting | {"RANK": str(k), "LOCAL_RANK": str(k)}
@@ -43,15 +53,74 @@ def start_cpu_ranks() -> None:
         for k in range(int(found[1]))
     ]
     try:
+        sys.exit(wait_for_ranks(ranks))
+    finally:
+        end_ranks(ranks)
+
+
+def wait_for_ranks(ranks: list[subprocess.Popen]) -> int:
+    """Wait until all have ended or one has failed; its exit code, else 0. After Ctrl-C, 130."""
+    try:
         while any(rank.poll() is None for rank in ranks) and not any(rank.returncode for rank in ranks):
             time.sleep(0.1)
-    except KeyboardInterrupt:
-        pass  # the terminal sends Ctrl-C to the ranks as well
-    failed = next((rank.returncode for rank in ranks if rank.returncode), 0)
-    for rank in ranks:
-        if failed:
-            rank.terminate()  # it would wait for a rank that has ended
-    sys.exit(failed or max(rank.wait() for rank in ranks))
+    except KeyboardInterrupt:  # the terminal sends it to the ranks as well
+        return 130
+    return next((rank.returncode for rank in ranks if rank.returncode), 0)
+
+
+def end_ranks(ranks: list[subprocess.Popen], patience: float = 20) -> None:
+    """End what still runs: a rank waits in vain for one that has ended, be it in its own exit handlers.
+
+    Args:
+        patience: seconds for each of three steps: it ends by itself, after SIGTERM, after SIGKILL.
+    """
+    steps = (None, signal.SIGTERM, signal.SIGKILL)
+    for step in steps if all(rank.poll() in (None, 0, 130) for rank in ranks) else steps[1:]:
+        running = [rank for rank in ranks if rank.poll() is None]
+        for rank in running:
+            if step is not None:
+                rank.send_signal(step)
+        end = time.monotonic() + patience
+        while any(rank.poll() is None for rank in running) and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def on_main(accelerator: Accelerator, do: Callable[[], object]) -> None:
+    """Let the main rank alone do something, while the others wait for it.
+
+    Raises:
+        UserError: what ``do`` raises. The other ranks then end without a word of their own: nobody waits for ever in
+            a collective that the main rank does not reach.
+    """
+    error: list[str | None] = [None]
+    if accelerator.is_main_process:
+        try:
+            do()
+        except UserError as found:
+            error = [str(found)]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(error)
+    if error[0] is not None:
+        if accelerator.is_main_process:
+            raise UserError(error[0])
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def end_processes(accelerator: Accelerator) -> Iterator[None]:
+    """Leave the group of ranks when the body is done, and not in the interpreter's last moments.
+
+    A rank that fails may hold half a collective that the others never finish. The interpreter would wait for it
+    before it ends, and the others for this rank; so the system ends a process that is not gone after ``LAST_SECONDS``.
+    """
+    try:
+        yield
+    except BaseException:
+        if accelerator.num_processes > 1:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(LAST_SECONDS)
+        raise
+    accelerator.end_training()
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
@@ -75,3 +144,18 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     if chosen.index is not None:
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)  # it would take the first GPU
     return Accelerator(cpu=on_cpu, mixed_precision="no" if precision == "fp32" else precision)
+
+
+def resources(error: RuntimeError, device: torch.device) -> Exception:
+    """What to say where memory ran out in the middle of a training; any other error as it is."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return UserError(
+            f"the memory of {device} is too small for this --batch-size and size of picture; lower one of them, or end "
+            "other programs that use this GPU"
+        )
+    if "DataLoader worker" in str(error):
+        return UserError(
+            "a process that prepares pictures was killed, most often because the memory is full; lower --workers or "
+            "--cache-mb and go on with --resume"
+        )
+    return error

@@ -3,10 +3,10 @@
 import torch
 from accelerate import Accelerator
 
-from pix2pix_dataset import fingerprint
 from training.data import Data, evenly
 from training.labels import Labels
 from training.networks import Networks
+from training.pairs import fingerprint
 from training.palettes import truth_classes
 
 
@@ -27,7 +27,11 @@ def describe(
         "val_fingerprint": fingerprint(data.val.pairs),
         "val_samples": [data.val.pairs[i].name for i in evenly(data.val, pictures)],
         "broken": data.train.broken + data.val.broken,
+        "labels": data.survey.kind,
+        "why": data.survey.why,
+        "input": data.input,
         "palette": palette.name if palette else None,
+        "classes": list(palette.classes) if palette else [],
         "colours": labels.colours,
         "void": palette.void if palette else (),
         "device": str(accelerator.device),
@@ -47,12 +51,20 @@ def show(found: dict, data: Data, folder: str) -> None:
     print(f"{data.root}: {found['train_pairs']} training and {found['val_pairs']} validation pairs")
     for text in found["broken"]:
         print(f"left out: {text}")
+    print(f"labels: {found['labels']} ({found['why']}); input: {found['input']}")
     if found["palette"]:
+        classes, void = found["classes"], len(found["void"])
         print(
-            f"palette {found['palette']}: {found['outside_palette']:.2%} of the pixels of "
+            f"palette {found['palette']}: {len(classes)} classes ({', '.join(classes[:8])}{', …' * (len(classes) > 8)})"
+            f"{f', {void} void' if void else ''}; {found['outside_palette']:.2%} of the pixels of "
             f"{len(data.label_sample)} sampled training labels have colours outside it; in validation such "
             "pixels are void"
         )
+        for text in data.survey.notes(data.palette):
+            print(text)
     else:
-        print("no palette fits these labels: L1 is the only measure (see --palette)")
+        print(
+            "no classes are scored: L1 is the only measure"
+            + (" (--palette none)" if found["labels"] != "picture" else "")
+        )
     print(f"run folder {folder}, on {found['device']}, {found['precision']} precision")

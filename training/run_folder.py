@@ -1,34 +1,41 @@
 """output/<run>/ on disk: never overwritten, whole after a kill at any moment, ready for --resume.
 
-config.json          the options, and what was found at the start (palette, colours, versions)
+config.json          the options, what was found at the start (palette, colours, versions), and what a --resume changed
 status.json          running, finished, stopped or failed (and why); its process id, to see whether it still runs
 training_log.txt     one line an epoch, key=value
 checkpoints/         last.pt and best.pt, each the full state
 train_results/, val_results/   epoch_NNNN.png: input | prediction | truth, always of the same pictures;
                      in val_results also the newest prediction of each, named like its source
 events.out.tfevents.*  TensorBoard
+.lock                held by the process that writes the folder (run_lock.py)
 """
 
 import contextlib
-import datetime
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, write_atomically
-from training.options import TrainOptions
+from training import run_lock
 
 from torchvision.utils import make_grid  # isort: skip
 from torchvision.transforms.functional import to_pil_image  # isort: skip
+
+
+# What only a run has. A folder without them may hold anything else.
+MARKS = ("config.json", "training_log.txt", "checkpoints/last.pt", "checkpoints/best.pt")
+# What a kill leaves of ``write_atomically``.
+UNFINISHED = re.compile(r"\..+\.\d+\.tmp")
+PARTS = (".", "checkpoints", "train_results", "val_results")
 
 
 class RunFolder:
@@ -37,50 +44,70 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.last, self.best = (path / "checkpoints" / name for name in ("last.pt", "best.pt"))
+        self.held: IO[str] | None = None  # the lock, in the process that writes
 
     def start(self) -> None:
-        """Make sure that nothing would be overwritten.
+        """Make sure that a run can be written here and nothing would be overwritten; writes nothing.
 
         Raises:
-            UserError: if the folder holds anything.
+            UserError: if the folder holds a run, or cannot be made or written.
         """
-        if self.path.exists() and any(self.path.iterdir()):
+        check_place(self.path)
+        if any((self.path / name).exists() for name in MARKS):
             raise UserError(f"{self.path} holds a run already; choose another --output, or --resume it")
 
-    def resume(self, settings: dict, tidy: bool) -> dict | None:
-        """The last checkpoint, or None for a run that was stopped before its first.
-
-        Args:
-            settings: what must be as it was.
-            tidy: remove the unfinished files that a kill left; in one process only.
+    def begin(self) -> None:
+        """Take the folder for a new run: lock it, look again, and clear away what a killed start left.
 
         Raises:
-            UserError: if there is no run, its checkpoint is damaged, or settings differ; it says which.
+            UserError: as ``start``, or if another process is at work in the folder.
         """
-        if not (self.path / "config.json").exists():
+        self.held = self.held or run_lock.lock(self.path)
+        self.start()
+        self.tidy()
+
+    def take_up(self) -> None:
+        """Take the folder to go on with its run: lock it and clear away what a kill left.
+
+        Raises:
+            UserError: if there is no run, or another process is at work in the folder.
+        """
+        check_place(self.path)
+        if not any((self.path / name).exists() for name in (*MARKS, run_lock.NAME)):
             raise UserError(f"{self.path} holds no run to resume; leave --resume out to start it")
-        if tidy:
-            for left in self.path.rglob(".*.tmp"):
-                left.unlink()
+        self.held = run_lock.lock(self.path)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the unfinished files that a kill left."""
+        for left in (file for part in PARTS for file in (self.path / part).glob(".*.tmp")):
+            if UNFINISHED.fullmatch(left.name):
+                left.unlink(missing_ok=True)
+
+    def load(self) -> dict | None:
+        """The last checkpoint, or None for a run that was stopped before its first.
+
+        Raises:
+            UserError: if it is damaged.
+        """
         if not self.last.exists():
             return None
         try:
             saved = torch.load(self.last, map_location="cpu", weights_only=True)
-            before = saved["settings"]
+            _ = saved["settings"], saved["options"], saved["epoch"], saved["log"]
         except Exception as error:  # a truncated or foreign file fails in many ways
             raise UserError(
                 f"{self.last} is no checkpoint of this program; try a copy of {self.best}"
             ) from error
-        differ = [
-            f"{name.replace('_', '-')} was {before.get(name)} and is {value}"
-            for name, value in settings.items()
-            if before.get(name) != value
-        ]
-        if differ:
-            raise UserError(
-                f"{self.path} was trained with other settings ({'; '.join(differ)}); use the same"
-            )
         return saved
+
+    def config(self) -> dict:
+        """What config.json holds; {} where there is none that can be read."""
+        try:
+            values = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
 
     def save(self, state: dict, better: bool, rows: list[dict]) -> None:
         """Write a checkpoint and the log.
@@ -109,12 +136,16 @@ class RunFolder:
         self._write_status("running")
         try:
             yield
+            self._write_status("finished")
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
             with contextlib.suppress(UserError):  # the disk is full: the first error is the one to show
                 self._write_status("stopped" if stopped else "failed", "Ctrl-C" if stopped else str(error))
             raise
-        self._write_status("finished")
+        finally:
+            if self.held:
+                self.held.close()
+                self.held = None
 
     def _write_status(self, status: str, reason: str = "") -> None:
         values = {"status": status, "reason": reason, "host": socket.gethostname(), "pid": os.getpid()}
@@ -127,25 +158,18 @@ class RunFolder:
             save_png(self.path / folder / f"epoch_{epoch:04d}.png", grid)
 
 
-def open_run(
-    options: TrainOptions, script: str, data_name: str, accelerator: Accelerator
-) -> tuple[RunFolder, dict, dict | None]:
-    """The folder of a new run, or with ``--resume`` of one to go on with.
-
-    Returns:
-        the folder; the settings that must be the same on a resume; the checkpoint to go on from, or None.
-
-    Raises:
-        UserError: as ``RunFolder.start`` and ``RunFolder.resume``.
-    """
-    if options.output is None:
-        now = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
-        options.output = f"output/{script}_{data_name}_{broadcast_object_list(now)[0]}"
-    folder = RunFolder(Path(options.output))
-    settings = {"script": script, "processes": accelerator.num_processes} | options.fixed()
-    saved = folder.resume(settings, tidy=accelerator.is_main_process) if options.resume else folder.start()
-    accelerator.wait_for_everyone()  # no rank writes before all have looked
-    return folder, settings, saved
+def check_place(path: Path) -> None:
+    """Raise UserError where no run folder can be: a file, a name too long, no permission, a read-only disk."""
+    place = path
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+    except OSError as error:  # the name is too long
+        raise UserError(f"--output {str(path)[:60]}…: {error.strerror}; choose a shorter one") from None
+    if not place.is_dir():
+        raise UserError(f"--output {path}: {place} is no folder; choose another")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"--output {path}: {place} cannot be written; choose another")
 
 
 def format_row(row: dict[str, float]) -> str:

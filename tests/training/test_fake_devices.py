@@ -67,7 +67,7 @@ def to_the_device(training) -> None:
         for group in networks.optimisers[name].param_groups:
             group["params"] = [new[id(parameter)] for parameter in group["params"]]
     move(networks.ema, DEVICE)
-    tables = {name: getattr(training.labels, name) for name in ("weights", "nearest")}
+    tables = {name: getattr(training.labels, name) for name in ("weights", "nearest", "codes")}
     for name, table in tables.items():
         if table is not None:
             object.__setattr__(training.labels, name, table.to(DEVICE))

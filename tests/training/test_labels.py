@@ -1,18 +1,31 @@
-"""Palette and colours of a run's labels: found, weighted, looked up."""
+"""Palette and colours of a run's labels: chosen, weighted, looked up."""
+
+from collections import Counter
 
 import pytest
 import torch
 from segmentation_data import COLOURS
 
 from common.commandline import UserError
-from training.labels import colour_weights, label_colours, read_labels
+from training.labels import choose_palette, colour_weights, read_labels
+from training.palettes import CAMVID
+from training.survey import Survey
+
+CPU = torch.device("cpu")
+PICTURE = Survey("picture", "for a test")
+
+
+def survey_of(label: torch.Tensor, exact: bool = True) -> Survey:
+    """As if a data set held one label (1, 3, H, W) uint8."""
+    counts = Counter(tuple(pixel) for pixel in label[0].flatten(1).T.tolist())
+    return Survey("colours", "for a test", exact, dict(counts), dict(counts))
 
 
 def test_rare_colours_weigh_more_and_the_mean_weight_is_one():
     labels = torch.zeros(1, 3, 10, 10, dtype=torch.uint8)
     labels[:, :, 0] = 255  # a tenth of the pixels
     table = colour_weights(labels, torch.tensor([[0.0, 0, 0], [255, 255, 255]]), 0.5)
-    black, white = table[0].item(), table[-1].item()
+    black, white = table.tolist()
     assert white / black == pytest.approx((0.9 / 0.1) ** 0.5, rel=1e-5)
     assert 0.9 * black + 0.1 * white == pytest.approx(1, rel=1e-5)
 
@@ -22,7 +35,7 @@ def test_void_weighs_as_little_as_the_most_frequent_class():
     labels[0, 0, :3], labels[0, 1, 9] = 255, 255  # 60 black, 30 red, 10 green
     colours = torch.tensor([[0.0, 0, 0], [255, 0, 0], [0, 255, 0]])
     table = colour_weights(labels, colours, 0.5, void=1)
-    black, red, green = table[0], table[31 << 10], table[31 << 5]
+    green, red, black = table[2], table[1], table[0]
     assert red > black
     assert green == black
 
@@ -34,7 +47,7 @@ def test_void_is_no_colour_for_the_discriminator():
         (255, 255, 255),
     )  # void, a class, far from every colour
     label = torch.tensor([[black, building], [white, white]], dtype=torch.uint8).permute(2, 0, 1)[None]
-    labels = read_labels(label, "camvid", "auto", 0.5, torch.device("cpu"))
+    labels = read_labels(label, survey_of(label, exact=False), CAMVID, "auto", 0.5, CPU)
     weight, colour = labels.look_up(label)
     assert colour.tolist() == [[[-1, 1], [-1, -1]]]
     assert weight.shape == (1, 1, 2, 2)
@@ -43,7 +56,7 @@ def test_void_is_no_colour_for_the_discriminator():
 def test_colours_of_no_known_palette_are_found_weighted_and_looked_up():
     label = torch.zeros(1, 3, 10, 10, dtype=torch.uint8)
     label[0, 0, :3] = 200  # 30 dark red on 70 black
-    labels = read_labels(label, "none", "auto", 0.5, torch.device("cpu"))
+    labels = read_labels(label, survey_of(label), None, "auto", 0.5, CPU)
     assert labels.palette is None
     assert labels.colours == ((0, 0, 0), (200, 0, 0))
     weight, colour = labels.look_up(label)
@@ -55,25 +68,38 @@ def test_colours_of_no_known_palette_are_found_weighted_and_looked_up():
 
 def test_an_rgb_head_has_no_colours():
     label = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
-    labels = read_labels(label, "none", "rgb", 0.5, torch.device("cpu"))
+    labels = read_labels(label, survey_of(label), None, "rgb", 0.5, CPU)
     assert labels.colours == ()
     assert labels.look_up(label) == (None, None)
 
 
-def test_the_colours_head_wants_flat_colours():
+def test_the_colours_head_wants_label_maps():
     noise = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    with pytest.raises(
-        UserError, match=r"--head colours: these labels are not painted in a few flat colours"
-    ):
-        read_labels(noise, "none", "colours", 0.5, torch.device("cpu"))
+    with pytest.raises(UserError, match=r"--head colours: the labels are pictures"):
+        read_labels(noise, PICTURE, None, "colours", 0.5, CPU)
+    with pytest.raises(UserError, match=r"--palette camvid: the labels are pictures and have no classes"):
+        choose_palette(PICTURE, "camvid")
 
 
-def test_label_colours_finds_flat_colours_through_jpeg_noise():
-    rng = torch.Generator().manual_seed(0)
-    colours = torch.tensor([[20, 20, 20], [200, 30, 30], [30, 90, 200]])
-    labels = colours[torch.randint(0, 3, (4, 32, 32), generator=rng)].permute(0, 3, 1, 2)
-    noisy = (labels + torch.randint(-3, 4, labels.shape, generator=rng)).clamp(0, 255).to(torch.uint8)
-    found = torch.tensor(label_colours(noisy)).float()
-    assert len(found) == 3
-    assert torch.cdist(colours.float(), found).min(dim=1).values.max() < 6
-    assert label_colours(torch.randint(0, 256, (4, 3, 32, 32), generator=rng).to(torch.uint8)) == []
+def test_colours_close_to_each_other_stay_apart():
+    label = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    label[0, 2, :2] = 1  # 0 0 0 and 0 0 1
+    found = survey_of(label)
+    palette = choose_palette(found, "auto")
+    labels = read_labels(label, found, palette, "auto", 0.5, CPU)
+    _, colour = labels.look_up(label)
+    assert [labels.colours[k] for k in (colour[0, 0, 0], colour[0, 3, 0])] == [(0, 0, 1), (0, 0, 0)]
+
+
+def test_what_is_ignored_is_in_no_loss_and_never_painted():
+    label = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    label[0, 0, :2], label[0, 1, 3] = 200, 90
+    found = survey_of(label)
+    found.ignored = ((0, 90, 0),)
+    palette = choose_palette(found, "auto")
+    labels = read_labels(label, found, palette, "auto", 0.5, CPU)
+    weight, colour = labels.look_up(label)
+    assert sorted(labels.colours) == [(0, 0, 0), (200, 0, 0)]
+    assert (colour[0, 3] == -1).all()
+    assert (weight[0, 0, 3] == 0).all()
+    assert (weight[0, 0, :3] > 0).all()

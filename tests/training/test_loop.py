@@ -6,7 +6,8 @@ import pytest
 import torch
 from segmentation_data import options
 
-from training.loop import Means, Training, rate
+from training.loop import Training, rate
+from training.means import Means
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])

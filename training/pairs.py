@@ -1,0 +1,172 @@
+"""Which files of a data set belong together: the layouts, found on disk.
+
+    DIR/SPLIT/name.jpg                    photo and label side by side, any even width
+    DIR/SPLIT/A/name.* DIR/SPLIT/B/name.* or DIR/A/SPLIT/ and DIR/B/SPLIT/: one file each, the same stem
+    DIR/leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with DIR/gtFine/SPLIT/CITY/*_gtFine_labelIds.png or
+                                          *_gtFine_color.png: Cityscapes as its authors publish it
+
+SPLIT is train, val or test. There may be folders below the folder of a split; the same ones in A and B.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.commandline import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+DATASETS = Path(__file__).resolve().parents[1] / "datasets"
+DOWNLOADS = ("facades", "cityscapes", "camvid", "faces", "maps", "night2day", "edges2shoes", "edges2handbags")
+# What Cityscapes' labels are called, in the order in which they are looked for, by what --labels asks for.
+CITYSCAPES_LABELS = {"ids": ("labelIds",), "colours": ("color",), "auto": ("labelIds", "color")}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Where one photo and its label lie. ``b`` is None where both halves are in the file ``a``."""
+
+    name: str  # below the folder of the split, without the ending: "0001" or "aachen/0001"
+    a: Path
+    b: Path | None = None
+
+
+def resolve(dataset: str) -> Path:
+    """The folder of a data set given as a folder or as a name under ``datasets/``.
+
+    Raises:
+        UserError: if there is none; the text says how to get it.
+    """
+    for folder in (Path(dataset), DATASETS / dataset):
+        if folder.is_dir():
+            return folder
+    name = Path(dataset).name
+    if name in DOWNLOADS:
+        raise UserError(f"the data set {dataset} is not here; run `bash download_dataset.sh {name}`")
+    raise UserError(
+        f"there is no data set folder {dataset}; give a folder with train/ and val/, or a name that "
+        f"`bash download_dataset.sh NAME` knows: {', '.join(DOWNLOADS)}"
+    )
+
+
+def validation_split(root: Path) -> str:
+    """ "val", or "test" where a data set has no val, as some of pix2pix's."""
+    for split in ("val", "test"):
+        if any((root / folder).is_dir() for folder in (split, f"A/{split}", f"leftImg8bit/{split}")):
+            return split
+    return "val"
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The picture files right in ``folder``, sorted by name; hidden files are left out.
+
+    Raises:
+        UserError: for one that is no file: a pipe, a device, a link that leads nowhere. Opening it could hang.
+    """
+    if not folder.is_dir():
+        return []
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+    for path in found:
+        if not path.is_file() and not path.is_dir():
+            raise UserError(f"{path} is {_no_file(path)} and no picture; remove it")
+    return [path for path in found if path.is_file()]
+
+
+def _no_file(path: Path) -> str:
+    if path.is_symlink() and not path.exists():
+        return "a link that leads nowhere"
+    return "a named pipe" if path.is_fifo() else "a device or socket"
+
+
+def pictures_below(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder and of the folders below it, by their name in it without the ending, sorted.
+
+    Links are followed. A folder that was seen is not entered again, so that a link to a folder above does no harm.
+
+    Raises:
+        UserError: for two files of one name, and as ``pictures``.
+    """
+    found: dict[str, Path] = {}
+    seen: set[str] = set()
+    for place, folders, _ in os.walk(folder, followlinks=True):
+        here = os.path.realpath(place)
+        if here in seen:
+            folders.clear()
+            continue
+        seen.add(here)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for path in pictures(Path(place)):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in found:
+                raise UserError(
+                    f"{found[name]} and {path} have the same name before the ending, so their partner is not "
+                    "clear; rename or remove one of them"
+                )
+            found[name] = path
+    return dict(sorted(found.items()))
+
+
+def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
+    """All pairs of a split, sorted by name.
+
+    Args:
+        labels: "ids" or "colours" chooses between Cityscapes' two kinds of labels; "auto": ids if there are any.
+
+    Raises:
+        UserError: for an empty or missing split, a picture in A/ or B/ without its partner, two files of one name,
+            or what is no file.
+    """
+    for a, b in ((root / split / "A", root / split / "B"), (root / "A" / split, root / "B" / split)):
+        if a.is_dir() or b.is_dir():
+            left, right = pictures_below(a), pictures_below(b)
+            pairs = _partners(left, right, a, b)
+            break
+    else:
+        if (root / "leftImg8bit").is_dir():
+            pairs = _cityscapes_pairs(root, split, labels)
+        else:
+            pairs = [Pair(name, path) for name, path in pictures_below(root / split).items()]
+    if not pairs:
+        raise UserError(
+            f"{root / split} holds no pictures; expected A|B files in {root / split}/ or two folders "
+            f"{root / split}/A and {root / split}/B"
+        )
+    return pairs
+
+
+def _partners(left: dict[str, Path], right: dict[str, Path], a: Path, b: Path) -> list[Pair]:
+    lonely = sorted(left.keys() ^ right.keys())
+    if lonely:
+        side, other = (a, b) if lonely[0] in left else (b, a)
+        raise UserError(
+            f"{len(lonely)} pictures have no partner: {side / lonely[0]}.* is missing in {other}; "
+            "add or remove them so that both folders hold the same names"
+        )
+    return [Pair(name, left[name], right[name]) for name in left]
+
+
+def _cityscapes_pairs(root: Path, split: str, labels: str) -> list[Pair]:
+    photos = _shortened(pictures_below(root / "leftImg8bit" / split), "_leftImg8bit")
+    truth = next((name for name in ("gtFine", "gtCoarse") if (root / name / split).is_dir()), "gtFine")
+    below = pictures_below(root / truth / split)
+    found: dict[str, Path] = {}
+    for kind in CITYSCAPES_LABELS.get(labels, CITYSCAPES_LABELS["auto"]):
+        found = found or _shortened(below, f"_{truth}_{kind}")
+    return _partners(photos, found, root / "leftImg8bit" / split, root / truth / split)
+
+
+def _shortened(files: dict[str, Path], ending: str) -> dict[str, Path]:
+    """Those whose name ends so, by what stands before it."""
+    return {name.removesuffix(ending): path for name, path in files.items() if name.endswith(ending)}
+
+
+def is_cityscapes(pairs: Iterable[Pair]) -> bool:
+    """Whether the labels are the id maps of Cityscapes' own folders; then their numbers have names."""
+    return all(pair.b is not None and pair.b.stem.endswith("_labelIds") for pair in pairs)
+
+
+def fingerprint(pairs: list[Pair]) -> str:
+    """12 hex digits of the names and file sizes of a split; its place does not count."""
+    files = ((pair.name, pair.a.stat().st_size, pair.b.stat().st_size if pair.b else 0) for pair in pairs)
+    return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:12]

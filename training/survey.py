@@ -1,0 +1,340 @@
+"""What kind of labels a data set has: flat colours, ids or pictures. The rule, and the look at the files.
+
+==========================================  ==================================================================
+what the label files hold                   what they are
+==========================================  ==================================================================
+one channel or grey, at most 256 numbers,   ids, if the numbers are small (at most 63, or at least half of those
+no smoothing                                up to the largest one occur); 255 is then ignored. Else flat colours:
+                                            0 and 255, or levels as 0, 128 and 255, are a class each
+colours, at most 256, no smoothing          flat colours, each a class, however rare. A palette file counts by its
+                                            colours; its index 255 is ignored
+JPEG, or smoothed at the borders            flat colours, if the areas without texture have few colours (see
+                                            training/flatness.py); colours at the borders are no classes
+anything else                               pictures
+==========================================  ==================================================================
+
+Numbers and colours that are not smoothed are counted in every label file of both splits, so five pixels in the
+whole set are found. "No smoothing": at most 64 numbers, or neighbours are mostly equal, which they are not in a
+photo of 256 grey levels.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from common.commandline import UserError
+from training.flatness import (
+    APART,
+    TIGHT,
+    between_neighbours,
+    codes_of,
+    colours_of,
+    even_neighbours,
+    flatness,
+    nearest,
+    solid_pixels,
+)
+from training.pairs import Pair
+from training.palettes import IGNORED, Colour, Palette, id_colour, id_palette, own_palette
+from training.pictures import PICTURE, Reader, Stored, read_side
+
+MOST = 256  # classes
+FEW = 64  # so few numbers or colours are labels whatever they look like
+SMALL = 63  # ids up to here are small numbers
+FIRST_LOOK, SAMPLE = 8, 64  # files
+CROWD = 8  # so many colours that lie between their neighbours' are borders that were smoothed
+WISHES = ("auto", "colours", "ids", "picture")
+
+
+@dataclass
+class Survey:
+    """What the label files hold. Keys are colours, or numbers of ids."""
+
+    kind: str  # colours, ids or picture
+    why: str  # in a few words, for the user
+    exact: bool = False  # no JPEG, no smoothing: counted in every file
+    train: dict = field(default_factory=dict)  # -> pixels
+    val: dict = field(default_factory=dict)
+    ignored: tuple = ()  # those that are no class
+    borders: float = 0.0  # share of the pixels that have colours of borders; they are no class
+
+    @property
+    def all(self) -> Counter:
+        """Both splits together."""
+        return Counter(self.train) + Counter(self.val)
+
+    def palette(self) -> Palette:
+        """The labels' own classes: their colours, or their numbers painted."""
+        keys = [key for key, _ in self.all.most_common()]
+        if self.kind == "ids":
+            return id_palette([key for key in keys if key not in self.ignored], self.ignored)
+        palette = own_palette(keys, self.ignored)
+        return palette.exact() if self.exact else palette
+
+    def notes(self, palette: Palette | None) -> list[str]:
+        """What a user should know of the classes, a line each."""
+        lines = []
+        if self.borders > 0.0005:
+            lines.append(
+                f"{self.borders:.2%} of the label pixels have colours of borders (JPEG or smoothing) and no class"
+            )
+        names = {key: name for key, name in self.names().items() if palette and name in palette.classes}
+        only = [name for key, name in names.items() if not self.train.get(key)]
+        if only:
+            lines.append(
+                f"only in validation, so not learned: {', '.join(only[:8])}{', …' * (len(only) > 8)}"
+            )
+        return lines
+
+    def names(self) -> dict:
+        """What ``palette`` calls each class: number or colour -> name."""
+        if self.kind == "ids":
+            return {key: str(key) for key in self.all if key not in self.ignored}
+        return {colour: name for name, colour in self.palette().classes.items()}
+
+
+def survey(
+    train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str = "auto", quiet: bool = True
+) -> Survey:
+    """Find out what kind of labels these are. Broken files are left out; who reads the pairs names them.
+
+    Args:
+        side: "a" or "b", where the labels are.
+        wish: "colours", "ids" or "picture" instead of the rule; "auto".
+
+    Raises:
+        UserError: if labels cannot be what was wished for; it says what was found.
+    """
+    if wish == "picture":
+        return Survey("picture", "as --labels says")
+    indices = wish == "ids"
+    first = look(_evenly(train, FIRST_LOOK), side, indices)
+    if first and _exact(first) and (wish != "auto" or _unsmoothed(first)):
+        for grey in (True, False) if _numbers(first) is not None else (False,):
+            counts = None if wish == "ids" and not grey else _count(train, val, side, indices, grey, quiet)
+            if counts is not None:
+                smoothed = _smoothed(counts.all, [*train, *val], side, indices, grey)
+                return _exact_survey(counts, smoothed, grey, wish)
+    if indices:
+        raise UserError(
+            f"--labels ids: {train[0].b or train[0].a} or another label holds colours, JPEG or more than {MOST} "
+            "numbers; use --labels auto"
+        )
+    return _look_closer(train, val, side, wish)
+
+
+class Input(NamedTuple):
+    kind: str  # colours, ids or picture
+    reader: Reader
+
+
+def kind_of_input(pairs: Sequence[Pair], side: str) -> Input:
+    """The rule for the side that is the input, from a few files.
+
+    An input of flat colours is scaled without smoothing and keeps its colours. Ids are painted: each number from 0
+    to 255 in its ``id_colour``, so that no number needs to be known beforehand.
+    """
+    first = look(_evenly(pairs, FIRST_LOOK), side)
+    if first and _exact(first) and _unsmoothed(first):
+        numbers = _numbers(first)
+        if numbers is not None and _are_ids(numbers):
+            return Input("ids", Reader(tuple((number, id_colour(number)) for number in range(256))))
+        return Input("colours", PICTURE)
+    sample = look(_evenly(pairs, FIRST_LOOK * 2), side)
+    flat = sample and flatness([_rgb(stored) for stored in sample]).flat
+    return Input("colours" if flat else "picture", PICTURE)
+
+
+def look(pairs: Sequence[Pair], side: str, indices: bool = False) -> list[Stored]:
+    """What the files of one side hold; broken ones are left out."""
+    found = []
+    for pair in pairs:
+        try:
+            found.append(read_side(pair, side, indices))
+        except UserError:
+            continue
+    return found
+
+
+def _evenly(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    return [pairs[k] for k in sorted({int(k) for k in np.linspace(0, len(pairs) - 1, min(most, len(pairs)))})]
+
+
+def _rgb(stored: Stored) -> np.ndarray:
+    """(H, W, 3) uint8; of 16-bit numbers the upper 8 bits."""
+    values = stored.values
+    if values.ndim == 3:
+        return values
+    values = (values >> 8).clip(0, 255) if values.dtype != np.uint8 else values
+    return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _exact(sample: Sequence[Stored]) -> bool:
+    """Whether a sample has at most 256 colours or numbers, and no JPEG."""
+    if any(stored.lossy for stored in sample):
+        return False
+    numbers = _numbers(sample)
+    found: set[int] = set(numbers or ())
+    for stored in sample if numbers is None else ():
+        found |= set(np.unique(codes_of(_rgb(stored))).tolist())
+    return len(found) <= MOST
+
+
+def _numbers(sample: Sequence[Stored]) -> set[int] | None:
+    """The numbers in a sample of one-channel or grey files; None if a file holds colours."""
+    found: set[int] = set()
+    for stored in sample:
+        if stored.numbers is None:
+            return None
+        found |= set(np.unique(stored.numbers).tolist())
+    return found
+
+
+def _unsmoothed(sample: Sequence[Stored]) -> bool:
+    """Whether there are few numbers, or neighbours are mostly equal in both directions."""
+    arrays = [codes_of(stored.values) if stored.values.ndim == 3 else stored.values for stored in sample]
+    if len(set().union(*(np.unique(array).tolist() for array in arrays))) <= FEW:
+        return True
+    across, pairs_across, down, pairs_down = np.sum([even_neighbours(array) for array in arrays], axis=0)
+    return min(across / max(pairs_across, 1), down / max(pairs_down, 1)) >= 0.5
+
+
+def _are_ids(numbers: set[int]) -> bool:
+    """Whether numbers are ids and not levels of grey. One number beside 0 or 255 makes a mask and no ids."""
+    others = numbers - {IGNORED, 65535}
+    if len(others) < 2:
+        return False
+    return max(others) <= SMALL or 2 * len(others) >= max(others)
+
+
+@dataclass
+class _Counts:
+    """What the label files of both splits hold, by number or by code of a colour."""
+
+    pixels: tuple[Counter, Counter] = field(
+        default_factory=lambda: (Counter(), Counter())
+    )  # training, validation
+    ignored: set[Colour] = field(default_factory=set)  # the colours of index 255
+
+    @property
+    def all(self) -> Counter:
+        return self.pixels[0] + self.pixels[1]
+
+
+def _count(
+    train: Sequence[Pair], val: Sequence[Pair], side: str, indices: bool, grey: bool, quiet: bool
+) -> _Counts | None:
+    """Count every file; None where there are more than 256, or colours where ``grey`` expects numbers."""
+    found = _Counts()
+    with tqdm(total=len(train) + len(val), desc="reading labels", disable=quiet, leave=False) as bar:
+        for pixels, pairs in zip(found.pixels, (train, val), strict=True):
+            for pair in pairs:
+                bar.update()
+                for stored in look([pair], side, indices):
+                    numbers = stored.numbers if grey else codes_of(_rgb(stored))
+                    if numbers is None or stored.lossy:
+                        return None
+                    pixels.update(_counted(numbers))
+                    found.ignored |= {stored.ignored} if stored.ignored else set()
+                if len(pixels) > MOST:
+                    return None
+    return found if len(found.all) <= MOST else None
+
+
+def _smoothed(every: Counter, pairs: Sequence[Pair], side: str, indices: bool, grey: bool) -> set[int]:
+    """Those that are borders and no classes: a crowd that never fills an area and lies between its neighbours."""
+    if len(every) < CROWD + 2:
+        return set()
+    solid: set[int] = set()
+    between: Counter = Counter()
+    seen: Counter = Counter()
+    for files in (_evenly(pairs, SAMPLE), pairs):  # all of them only if the sample shows a crowd
+        for stored in look(files, side, indices):
+            numbers = stored.numbers if grey else codes_of(_rgb(stored))
+            if numbers is None:
+                continue
+            solid |= set(np.unique(numbers[solid_pixels(numbers)]).tolist())
+            channels = numbers[..., None] if grey else _rgb(stored)
+            between.update(_counted(numbers[between_neighbours(channels)]))
+            seen.update(_counted(numbers))
+        crowd = {key for key in seen.keys() - solid if between[key] >= 0.5 * seen[key]}
+        large = len(crowd) >= max(CROWD, 2 * (len(every) - len(crowd)))
+        if not large or sum(every[key] for key in crowd) > 0.4 * every.total() or len(every) - len(crowd) < 2:
+            return set()
+        between, seen = Counter(), Counter()
+    return crowd
+
+
+def _counted(numbers: np.ndarray) -> dict[int, int]:
+    """How often each number occurs. Runs of one number are counted at once: labels are made of them."""
+    flat = numbers.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] - 1)) if flat.size else np.zeros(0, int)
+    lengths = np.diff(starts, append=flat.size)
+    values, index = np.unique(flat[starts], return_inverse=True)
+    return dict(
+        zip(values.tolist(), np.bincount(index, lengths, len(values)).astype(int).tolist(), strict=True)
+    )
+
+
+def _exact_survey(found: _Counts, smoothed: set[int], grey: bool, wish: str) -> Survey:
+    """The survey of labels that were counted in every file.
+
+    Args:
+        smoothed: numbers or codes that are no classes.
+    """
+    train, val = ({k: n for k, n in pixels.items() if k not in smoothed} for pixels in found.pixels)
+    total = found.all.total()
+    borders = 1 - (sum(train.values()) + sum(val.values())) / max(total, 1)
+    if grey and (wish == "ids" or (wish == "auto" and _are_ids(set(train) | set(val)))):
+        numbers = set(train) | set(val)
+        ignored = tuple(sorted(numbers & {IGNORED, 65535}))
+        if len(numbers) - len(ignored) < 2:
+            ignored = ()
+        return Survey("ids", "whole numbers in every file", True, train, val, ignored, borders)
+    painted = [{_colour(key, grey): n for key, n in split.items()} for split in (train, val)]
+    return Survey(
+        "colours", "the same few in every file", True, *painted, tuple(sorted(found.ignored)), borders
+    )
+
+
+def _colour(key: int, grey: bool) -> Colour:
+    if grey:
+        key = key if key < 256 else key >> 8
+        return key, key, key
+    red, green, blue = colours_of(np.array(key)).tolist()
+    return red, green, blue
+
+
+def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str) -> Survey:
+    """JPEG, smoothed borders, or pictures."""
+    samples = [
+        [_rgb(stored) for stored in look(_evenly(pairs, most), side)]
+        for pairs, most in ((train, SAMPLE), (val, SAMPLE // 2))
+    ]
+    found = flatness(samples[0] + samples[1])
+    if not found.flat and wish == "auto":
+        share, colours = f"{found.tight:.0%}", len(found.colours)
+        why = f"{share} of the areas without texture have one of {colours} colours; in label maps {TIGHT:.0%} have"
+        return Survey("picture", why)
+    if len(found.colours) < 2:
+        raise UserError(
+            f"--labels {wish}: {train[0].b or train[0].a} and its like are not painted in a few flat colours; use "
+            "--labels auto or picture"
+        )
+    counts = []
+    for sample in samples:
+        codes, pixels = np.unique(
+            np.concatenate([codes_of(p).ravel() for p in sample] or [np.zeros(0, int)]), return_counts=True
+        )
+        index, distance = nearest(colours_of(codes), found.colours)
+        inside = np.bincount(index, pixels * (distance <= APART), len(found.colours)).astype(int)
+        counts.append(dict(zip(found.colours, inside.tolist(), strict=True)))
+        counts[-1][None] = int(pixels.sum() - inside.sum())
+    outside = sum(split.pop(None) for split in counts)
+    total = outside + sum(sum(split.values()) for split in counts)
+    why = f"areas without texture have one of {len(found.colours)} colours; the rest are borders"
+    return Survey("colours", why, False, *counts, (), outside / max(total, 1))
