@@ -93,7 +93,9 @@ def test_random_face_and_landmarks(visit, app):
         page.fill("#seed input", str(seed))
         page.keyboard.press(key)
         changed = "src => document.querySelector('#picture .shown').src !== src"
-        page.wait_for_function(changed, arg=page.evaluate("u => new URL(u, location).href", old), timeout=SLOW)
+        page.wait_for_function(
+            changed, arg=page.evaluate("u => new URL(u, location).href", old), timeout=SLOW
+        )
         assert session.face.subject.seed == seed
     page.fill("#seed input", "-1")
     page.keyboard.press("Enter")
