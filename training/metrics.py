@@ -56,6 +56,23 @@ def scores(matrix: Tensor) -> Scores:
     )
 
 
+def likeness(prediction: Tensor, label: Tensor) -> tuple[float, float]:
+    """Sums over a batch (N, 3, H, W) on [0, 255] of each picture's PSNR in dB, at most 100, and of its SSIM.
+
+    SSIM is that of Wang et al. 2004, with torchmetrics' Gaussian window of 11 pixels.
+    """
+    # Only here: labels with classes need none of this, and it makes every start a second longer.
+    from common import torchvision_ops  # noqa: F401  isort: skip  (torchmetrics looks at torchvision)
+    from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+    psnr = ssim = 0.0
+    small = {"gaussian_kernel": False, "kernel_size": 3} if min(label.shape[2:]) < 11 else {}
+    for fake, real in zip(prediction.float().cpu() / 255, label.float().cpu() / 255, strict=True):
+        psnr += peak_signal_noise_ratio(fake, real, data_range=1.0).clamp(max=100).item()
+        ssim += structural_similarity_index_measure(fake[None], real[None], data_range=1.0, **small).item()
+    return psnr, ssim
+
+
 class SplitMeter:
     """Sums the L1 error and the confusion matrix over a split, batch by batch."""
 
@@ -63,8 +80,8 @@ class SplitMeter:
         self.palette = palette
         classes = len(palette.classes) if palette else 0
         self.matrix = torch.zeros(classes, classes, dtype=torch.int64)
-        # absolute error, elements, pixels outside the palette, pixels
-        self.sums = torch.zeros(4, dtype=torch.float64)
+        # absolute error, elements, pixels outside the palette, pixels; of pictures: PSNR, SSIM, how many
+        self.sums = torch.zeros(7, dtype=torch.float64)
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Add a batch: both (N, 3, H, W) uint8 or float on [0, 255]."""
@@ -82,7 +99,9 @@ class SplitMeter:
                 counted -= ignored.sum().item()
         error = error.double().sum().cpu()
         elements, pixels = torch.tensor(counted * label.shape[1]), torch.tensor(pixels)
-        self.sums += torch.stack([error, elements, outside, pixels]).double()
+        self.sums[:4] += torch.stack([error, elements, outside, pixels]).double()
+        if self.palette is None:
+            self.sums[4:] += torch.tensor([*likeness(prediction, label), len(label)], dtype=torch.float64)
 
     @property
     def l1(self) -> float:
@@ -95,11 +114,13 @@ class SplitMeter:
         return (self.sums[2] / self.sums[3]).item()
 
     def result(self) -> dict[str, float]:
-        """``l1`` and, with a palette, ``pixel_acc``, ``class_acc``, ``miou`` and ``iou_<class>``.
+        """``l1``; with a palette ``pixel_acc``, ``class_acc``, ``miou``, ``iou_<class>``, else ``psnr`` and ``ssim``.
 
         Where no pixel of the truth has a class there is nothing but ``l1``.
         """
         values = {"l1": self.l1}
+        if self.palette is None and self.sums[6]:
+            values |= {name: (self.sums[k] / self.sums[6]).item() for k, name in ((4, "psnr"), (5, "ssim"))}
         if self.palette and self.matrix.sum():
             found = scores(self.matrix)
             values |= {"pixel_acc": found.pixel_acc, "class_acc": found.class_acc, "miou": found.miou}

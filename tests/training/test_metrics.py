@@ -89,3 +89,16 @@ def test_agrees_with_torchmetrics():
     per_class = classification.multiclass_jaccard_index(**theirs, average="none")
     assert ours.iou == pytest.approx(per_class.tolist(), abs=1e-6)
     assert ours.miou == pytest.approx(per_class.mean().item(), abs=1e-6)
+
+
+def test_pictures_are_scored_by_psnr_and_ssim():
+    noise = torch.Generator().manual_seed(0)
+    label = torch.randint(0, 256, (3, 3, 32, 32), generator=noise).to(torch.uint8)
+    meter = SplitMeter(None)
+    meter.update(label[:2], label[:2])
+    assert meter.result() == pytest.approx({"l1": 0, "psnr": 100, "ssim": 1})
+    meter.update((label[2:].int() // 2).to(torch.uint8), label[2:])
+    found = meter.result()
+    error = (label[2].float() / 255 - (label[2] // 2).float() / 255).square().mean()
+    assert found["psnr"] == pytest.approx((200 - 10 * torch.log10(error).item()) / 3, abs=1e-3)
+    assert 0.5 < found["ssim"] < 1

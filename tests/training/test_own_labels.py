@@ -246,6 +246,8 @@ def test_photos_as_target(tmp_path):
     assert "input: colours" in done.stdout
     row = log_rows(tmp_path / "run")[0]
     assert "val_miou" not in row
+    assert 0 < float(row["val_psnr"]) < 60
+    assert -1 < float(row["val_ssim"]) < 1
     assert (tmp_path / "run/checkpoints/best.pt").is_file()
 
 
