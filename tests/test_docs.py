@@ -76,6 +76,7 @@ TRIALS = {
     "accelerate launch --num_processes": Trial(TRAIN),
     "accelerate launch --multi_gpu --num_machines": Trial(skip="needs two machines"),
     "python predict.py": Trial("--device cpu"),
+    "python export.py": Trial(),
     "python compare_runs.py": Trial(),
     "python benchmarks/gan_ratio.py": Trial(
         "--epochs 1 --ratios off,1:50 --image-size 32 --batch-size 2 --encoder scratch --device cpu"

@@ -62,7 +62,7 @@ def test_it_is_the_average_that_paints_in_eval_mode(checkpoint):
     generator, found = load_generator(checkpoint, torch.device("cpu"))
     saved = torch.load(checkpoint, weights_only=True)
     assert not generator.training
-    assert found["palette"] == "camvid"
+    assert found["palette"].name == "camvid"
     assert all(torch.equal(value, saved["ema"][name]) for name, value in generator.state_dict().items())
     assert any(not torch.equal(v, saved["networks"]["generator"][k]) for k, v in saved["ema"].items())
 

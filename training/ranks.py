@@ -61,7 +61,7 @@ def start_cpu_ranks() -> None:
 def wait_for_ranks(ranks: list[subprocess.Popen]) -> int:
     """Wait until all have ended or one has failed; its exit code, else 0. After Ctrl-C, 130."""
     try:
-        while any(rank.poll() is None for rank in ranks) and not any(rank.returncode for rank in ranks):
+        while None in (codes := [rank.poll() for rank in ranks]) and not any(codes):
             time.sleep(0.1)
     except KeyboardInterrupt:  # the terminal sends it to the ranks as well
         return 130

@@ -1,6 +1,7 @@
 """Tiny pairs in the CamVid palette, running the real commands on them, and one trained run for all tests."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,29 @@ def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> s
         timeout=240,
         **options,
     )
+
+
+def start_two(*arguments: str | Path, script: str = "train_l1.py") -> subprocess.Popen:
+    """Start a script in two processes without GPUs; its standard error is a pipe that the ranks hold, too."""
+    launcher = Path(sys.executable).with_name("accelerate")
+    return subprocess.Popen(
+        [launcher, "launch", "--num_processes", "2", "--cpu", ROOT / script, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONFAULTHANDLER": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def errors_of_two(process: subprocess.Popen, patience: float = 240) -> str:
+    """Wait for what ``start_two`` started, and return what it wrote; where each of them waited, if it hangs."""
+    try:
+        return process.communicate(timeout=patience)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        pytest.fail(f"still running after {patience} s\n{process.communicate(timeout=30)[1]}")
 
 
 def error_of(done: subprocess.CompletedProcess) -> str:

@@ -5,9 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from segmentation_data import ROOT, SMALL
+from segmentation_data import SMALL, errors_of_two, start_two
 
 from training.ranks import end_ranks, wait_for_ranks
 
@@ -32,24 +31,9 @@ def test_ranks_that_end_well_are_waited_for():
     assert [rank.returncode for rank in ranks] == [0, 0]
 
 
-def launch(*arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [
-            *(Path(sys.executable).with_name("accelerate"), "launch", "--num_processes", "2", "--cpu"),
-            *("train_l1.py", *map(str, arguments)),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def test_what_only_the_main_rank_finds_ends_all_in_one_line(trained, pairs):
-    process = launch("--dataset", pairs, "--output", trained, *SMALL)
-    error = process.communicate(timeout=240)[1]
+    process = start_two("--dataset", pairs, "--output", trained, *SMALL)
+    error = errors_of_two(process)
     assert process.returncode != 0
     assert [line for line in error.splitlines() if line.startswith("error: ")] == [
         f"error: {trained} holds a run already; choose another --output, or --resume it"
@@ -58,12 +42,12 @@ def test_what_only_the_main_rank_finds_ends_all_in_one_line(trained, pairs):
 
 def test_sigterm_ends_the_ranks(pairs, tmp_path):
     run = tmp_path / "run"
-    process = launch("--dataset", pairs, "--output", run, *SMALL, "--epochs", 100000)
+    process = start_two("--dataset", pairs, "--output", run, *SMALL, "--epochs", 100000)
     end = time.monotonic() + 240
     while not (run / "training_log.txt").exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=120)  # the ranks hold its pipe as well
+    errors_of_two(process, 120)
     assert process.returncode != 0

@@ -1,16 +1,12 @@
 """A run of the real command: what it learns, what it leaves in its folder, the clock, several processes."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from segmentation_data import LEARN, ROOT, SMALL, command, error_of, log_rows
+from segmentation_data import LEARN, SMALL, command, error_of, errors_of_two, log_rows, start_two
 
 
 def test_training_learns(trained):
@@ -88,19 +84,9 @@ def test_two_processes_share_the_work_and_write_one_log(pairs, tmp_path):
     alone = command(*still, "--output", tmp_path / "alone", script="train_cgan.py")
     assert alone.returncode == 0, alone.stderr
     for name, arguments in (("two", still), ("learns", ["--dataset", pairs, *SMALL, "--epochs", 2])):
-        done = subprocess.run(
-            [
-                *(Path(sys.executable).with_name("accelerate"), "launch", "--num_processes", "2", "--cpu"),
-                "train_cgan.py",
-                *map(str, [*arguments, "--output", tmp_path / name]),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == 0, done.stderr
+        process = start_two(*arguments, "--output", tmp_path / name, script="train_cgan.py")
+        errors = errors_of_two(process)
+        assert process.returncode == 0, errors
         config = json.loads((tmp_path / name / "config.json").read_text())
         assert config["found"]["processes"] == 2
     one, two = log_rows(tmp_path / "alone")[0], log_rows(tmp_path / "two")[0]
