@@ -184,16 +184,18 @@ class Generator(nn.Module):
         Args:
             photo: (N, 3, H, W) on [-1, 1].
             with_choice: also return the log-probabilities of the colours (N, H/2, W/2, 4, K), sub-pixels row
-                by row, or None without a colours head; H and W must then be multiples of 32.
+                by row, or None without a colours head; H and W must then be even.
         """
         height, width = photo.shape[2:]
         pad = (0, -width % STRIDE, 0, -height % STRIDE)
         if any(pad):  # the border repeated: reflection needs pictures larger than the padding
-            if with_choice:
-                raise ValueError(f"H and W must be multiples of {STRIDE} with_choice, got {height} x {width}")
+            if with_choice and (height % 2 or width % 2):
+                raise ValueError(f"H and W must be even with_choice, got {height} x {width}")
             photo = F.pad(photo, pad, mode="replicate")
         picture, choice = self.head(self.logits(photo))
         picture = picture[:, :, :height, :width]
+        if choice is not None:
+            choice = choice[:, : height // 2, : width // 2]
         return (picture, choice) if with_choice else picture
 
     def encoder_parameters(self) -> list[nn.Parameter]:

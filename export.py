@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from common.commandline import UserError, option, parse, run, write_atomically
 from FCN_network2 import STRIDE, Generator
 from training.checkpoint import load_generator
+from training.sizes import scaling_of
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TRIED = ((2, 3, 64, 96), (1, 3, 45, 70))  # sizes at which a file is compared with the network
@@ -113,9 +114,9 @@ def main() -> None:
         data = to_onnx(module) if options.format == "onnx" else to_torchscript(module)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda part: part.write_bytes(data))
-    size = found["options"]["image_size"]
+    scaling = scaling_of(found["options"])
     print(
-        f"wrote {path} ({len(data) / 1e6:.1f} MB): photo -> label, uint8 (N, 3, H, W); trained at {size} x {size}"
+        f"wrote {path} ({len(data) / 1e6:.1f} MB): photo -> label, uint8 (N, 3, H, W); trained on pictures {scaling}"
     )
 
 

@@ -22,12 +22,14 @@ from common.commandline import UserError, run
 from training.pairs import Pair, find_pairs, resolve, validation_split
 from training.palette_files import write_palette
 from training.pictures import PICTURE, Reader, read_pair
+from training.sizes import Scaling, square
 from training.survey import WISHES, Survey, survey
 
 from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip
 
 DIRECTIONS = ("AtoB", "BtoA")
+SQUARE = square(256)
 
 
 class Augment(v2.Transform):
@@ -36,22 +38,17 @@ class Augment(v2.Transform):
     A Mask goes through every geometric transform by nearest neighbour, an Image is scaled with antialiasing.
     """
 
-    def __init__(self, size: int, crop: float, jitter: float):
+    def __init__(self, scaling: Scaling, crop: float, jitter: float):
         """
         Args:
-            size: side of the square that comes out, in pixels.
-            crop: least fraction of the area that a crop keeps; 1 always keeps the whole picture.
+            scaling: what comes out has the size ``scaling.crop``.
+            crop: least fraction of the area that a random crop of a whole picture keeps before it is scaled; 1 always
+                keeps all. Not for pictures that are cropped at their own scale.
             jitter: strength of the photo's changes in brightness, contrast and saturation, 0 to 1.
         """
         super().__init__()
-        self.both = v2.Compose(
-            [
-                v2.RandomResizedCrop(size, scale=(crop, 1.0), ratio=(3 / 4, 4 / 3), antialias=True)
-                if crop < 1
-                else v2.Resize((size, size), antialias=True),
-                v2.RandomHorizontalFlip(),
-            ]
-        )
+        self.scaling, self.crop = scaling, crop
+        self.flip = v2.RandomHorizontalFlip()
         self.light = v2.Compose(
             [
                 v2.ColorJitter(jitter, jitter, jitter),
@@ -61,12 +58,34 @@ class Augment(v2.Transform):
         )
 
     def forward(self, photo: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        photo, label = self.both(photo, label)
+        photo, label = self.flip(*self._cut(photo, label))
         return (photo if isinstance(photo, tv_tensors.Mask) else self.light(photo)), label
+
+    def _cut(self, photo: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = photo.shape[-2:]
+        size = self.scaling.of(height, width)
+        if self.scaling.resize in ("short", "none"):
+            if size != (height, width):
+                photo, label = v2.Resize(size, antialias=True)(photo, label)
+            return v2.RandomCrop(self.scaling.crop)(photo, label)
+        if self.crop < 1:
+            shape = width / height
+            cut = v2.RandomResizedCrop(
+                size, scale=(self.crop, 1.0), ratio=(3 / 4 * shape, 4 / 3 * shape), antialias=True
+            )
+        else:
+            cut = v2.Resize(size, antialias=True)
+        photo, label = cut(photo, label)
+        missing = self.scaling.crop[0] - size[0], self.scaling.crop[1] - size[1]
+        if any(missing):  # fit: its border is repeated, in the photo as in the label
+            photo, label = v2.Pad([0, 0, missing[1], missing[0]], padding_mode="edge")(photo, label)
+        return photo, label
 
 
 class PairDataset(Dataset):
-    """Pairs as dicts of ``photo`` (the input), ``label`` (the target), uint8 (3, size, size), and ``index``.
+    """Pairs as dicts of ``photo`` (the input), ``label`` (the target), uint8 (3, H, W), and ``index``.
+
+    H and W are those of ``scaling``, with an augmentation those of its crops.
 
     The key of an item is (epoch, index). Its augmentation depends on the seed, the epoch and the index alone,
     not on the worker that makes it or on what was made before. So a resumed run goes on exactly.
@@ -80,7 +99,7 @@ class PairDataset(Dataset):
         pairs: Sequence[Pair] | None = None,
         readers: tuple[Reader, Reader] = (PICTURE, PICTURE),
         flat: tuple[bool, bool] = (False, True),
-        size: int = 256,
+        scaling: Scaling = SQUARE,
         direction: str = "AtoB",
         augment: Augment | None = None,
         seed: int = 0,
@@ -102,10 +121,9 @@ class PairDataset(Dataset):
             raise UserError(f"--direction {direction} is unknown; choose from {', '.join(DIRECTIONS)}")
         self.pairs, self.flat = list(find_pairs(root, split) if pairs is None else pairs), flat
         self.readers = readers[::-1] if direction == "BtoA" else readers  # of A and of B
-        self.size, self.direction, self.augment, self.seed = size, direction, augment, seed
+        self.scaling, self.direction, self.augment, self.seed = scaling, direction, augment, seed
         self.skip_broken = skip_broken
         self.broken: list[str] = []
-        self.resize = v2.Resize((size, size), antialias=True)
         self.cache: list[tuple[np.ndarray, np.ndarray]] | None = None
         self._survey(cache_mb, quiet)
 
@@ -164,7 +182,7 @@ class PairDataset(Dataset):
             for half, flat in zip((a, b), self.flat, strict=True)
         )
         if self.augment is None:
-            photo, label = self.resize(photo, label)
+            photo, label = v2.Resize(self.scaling.of(*photo.shape[-2:]), antialias=True)(photo, label)
         else:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_000_003 + index)

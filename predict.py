@@ -35,6 +35,8 @@ from training.metrics import SplitMeter
 from training.pairs import Pair, pictures, pictures_below
 from training.palettes import Palette, predicted_classes
 from training.pictures import Reader, read_pair, read_photo
+from training.sizes import Scaling, parse_size, scaling_of
+from training.survey import Input
 
 TILE, OVERLAP = 1024, 128  # pixels of a tile's side, and those that it shares with the next one on each side
 
@@ -52,7 +54,9 @@ class Options:
     scale: str = option(
         "training", "compute at the size of the training, or at the photo's own", ("training", "own")
     )
-    image_size: int = option(0, "compute at this square size and scale back, in place of --scale")
+    image_size: str = option(
+        "", "compute at this size and scale back, in place of --scale: a side, or HEIGHTxWIDTH"
+    )
     ids: bool = option(False, "write NAME_ids.png, too: the number of the class of each pixel")
     overlay: bool = option(False, "write NAME_overlay.png, too: the labels over the photo")
     device: str = option("auto", f"where to compute: {DEVICES}")
@@ -60,17 +64,20 @@ class Options:
 
 
 @torch.no_grad()
-def paint(generator: Generator, photo: np.ndarray, image_size: int = 0) -> np.ndarray:
-    """Photo (H, W, 3) uint8 -> label picture (H, W, 3) uint8.
+def paint(
+    generator: Generator, photo: np.ndarray, size: tuple[int, int] | None = None, flat: bool = False
+) -> np.ndarray:
+    """Photo (H, W, 3) uint8 -> label picture (H, W, 3) uint8. What is large is computed in tiles, in bounded memory.
 
     Args:
-        image_size: scale to this square before and back after, nearest neighbour; 0 computes at H x W, in tiles
-            where that is large, so that memory does not grow with the photo.
+        size: scale to this height and width before, as in training, and back after; None computes at H x W.
+        flat: the input is a label map, which is scaled by nearest neighbour.
     """
     height, width = photo.shape[:2]
-    if image_size:
-        # as in training: antialiased
-        photo = np.asarray(Image.fromarray(photo).resize((image_size, image_size), Image.Resampling.BILINEAR))
+    scaled = size is not None and size != (height, width)
+    smooth, nearest = Image.Resampling.BILINEAR, Image.Resampling.NEAREST
+    if scaled:
+        photo = np.asarray(Image.fromarray(photo).resize(size[::-1], nearest if flat else smooth))
     if max(photo.shape[:2]) <= TILE:
         picture = _forward(generator, photo)
     else:
@@ -80,8 +87,9 @@ def paint(generator: Generator, photo: np.ndarray, image_size: int = 0) -> np.nd
                 tile = _forward(generator, photo[top:bottom, left:right])
                 inside = tile[above - top : below - top, before - left : after - left]
                 picture[above:below, before:after] = inside
-    if image_size:
-        picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
+    if scaled:
+        back = nearest if generator.params.colours else Image.Resampling.BICUBIC
+        picture = np.asarray(Image.fromarray(picture).resize((width, height), back))
     return picture
 
 
@@ -153,15 +161,26 @@ def save(picture: np.ndarray, png: Path) -> None:
 
 
 def read(
-    photo: Path, options: Options, direction: str, palette: Palette | None
+    photo: Path, options: Options, direction: str, given: Input, palette: Palette | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The photo, and with --pairs its label: (H, W, 3) uint8 each. UserError where it cannot be used."""
     if not options.pairs:
-        return np.asarray(read_photo(photo)), None
+        return np.asarray(read_photo(photo) if given.kind == "picture" else given.reader(photo)), None
     ids = Reader(tuple(palette.ids.items()) if palette else ())
-    readers = (Reader(), ids) if direction == "AtoB" else (ids, Reader())
+    readers = (given.reader, ids) if direction == "AtoB" else (ids, given.reader)
     a, b = read_pair(Pair(photo.stem, photo), readers)
     return (a, b) if direction == "AtoB" else (b, a)
+
+
+def scaling_for(options: Options, trained: dict) -> tuple[Scaling | None, str]:
+    """How photos are scaled, None for not at all, and that in words."""
+    if options.image_size:
+        size = parse_size(options.image_size, "--image-size")
+        return Scaling("squash", size, size), f"at {size[0]} x {size[1]}"
+    scaling = scaling_of(trained)
+    if options.scale == "own":
+        return None, "at the size of each photo"
+    return scaling, f"as in the training: {str(scaling).partition(', crops')[0]}"
 
 
 def main() -> None:
@@ -180,22 +199,18 @@ def main() -> None:
     output = Path(options.output)
     jobs = inputs(Path(options.input), output)
     meter = SplitMeter(palette) if options.score else None
-    size = options.image_size or (found["options"]["image_size"] if options.scale == "training" else 0)
-    how = (
-        f"at {size} x {size}, the size of the training"
-        if size and not options.image_size
-        else f"at {size} x {size}"
-    )
-    print(f"computing {how if size else 'at the size of each photo'}", file=sys.stderr)
+    scaling, how = scaling_for(options, found["options"])
+    print(f"computing {how}", file=sys.stderr)
     broken = []
     for photo, png in tqdm(jobs, disable=None, leave=False):
         try:
-            source, label = read(photo, options, direction, palette)
+            source, label = read(photo, options, direction, found["input"], palette)
         except UserError as error:
             broken.append(str(error))
             continue
         try:
-            picture = paint(generator, source, size)
+            size = scaling.of(*source.shape[:2]) if scaling else None
+            picture = paint(generator, source, size, found["input"].kind != "picture")
         except torch.OutOfMemoryError:
             raise UserError(
                 f"{photo}: the memory of {device} is full; give a smaller --image-size, or --device cpu"

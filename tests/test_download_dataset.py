@@ -24,6 +24,7 @@ from common.fetching import DownloadError, File
 from download_dataset import BY_NAME, DataSet, Source, build_camvid, install, move_cyclegan, move_splits
 from pix2pix_dataset import PairDataset
 from training.palettes import CAMVID
+from training.sizes import square
 
 
 @dataclass
@@ -121,7 +122,7 @@ def test_the_command_from_archive_to_pairs(site, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Transient Attributes" in done.stdout  # the licence is shown
     assert "3 train, 2 val" in done.stdout
-    photo = PairDataset(tmp_path / "night2day", "train", size=32)[1]["photo"]
+    photo = PairDataset(tmp_path / "night2day", "train", scaling=square(32))[1]["photo"]
     assert (photo.permute(1, 2, 0).numpy() == picture_pair(1)[0]).all()
     assert left_behind(tmp_path) == {"night2day"}
     recorded = json.loads((tmp_path / "checksums.json").read_text())
@@ -265,7 +266,7 @@ def test_cyclegan_facades_become_two_folders(tmp_path):
             folder.mkdir(parents=True)
             (folder / f"7_{side}.png").write_bytes(png(picture))
     move_cyclegan(tmp_path / "unpacked", tmp_path / "built")
-    item = PairDataset(tmp_path / "built", "train", size=32)[0]
+    item = PairDataset(tmp_path / "built", "train", scaling=square(32))[0]
     assert (item["label"].permute(1, 2, 0).numpy() == picture_pair(3)[1]).all()
 
 

@@ -20,7 +20,7 @@ def exported(trained, tmp_path):
         arguments = ("--checkpoint", checkpoint, "--format", kind, "--output", path)
         done = command(*arguments, script="export.py")
         assert done.returncode == 0, done.stderr
-        assert "trained at 32 x 32" in done.stdout
+        assert "trained on pictures scaled to 32 x 32" in done.stdout
         return path, Exported(load_generator(checkpoint, torch.device("cpu"))[0]).eval()
 
     return write

@@ -10,6 +10,7 @@ from common.commandline import UserError
 from pix2pix_dataset import Augment, EpochSampler, PairDataset
 from training.pairs import find_pairs, resolve
 from training.pictures import read_picture
+from training.sizes import square
 
 
 def halves(item) -> tuple[np.ndarray, np.ndarray]:
@@ -18,11 +19,11 @@ def halves(item) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_and_b_and_direction(tmp_path):
     make_pairs(tmp_path)
-    photo, label = halves(PairDataset(tmp_path, "train", size=32)[2])
+    photo, label = halves(PairDataset(tmp_path, "train", scaling=square(32))[2])
     want = picture_pair(2)
     assert (photo == want[0]).all()
     assert (label == want[1]).all()
-    label, photo = halves(PairDataset(tmp_path, "train", size=32, direction="BtoA")[2])
+    label, photo = halves(PairDataset(tmp_path, "train", scaling=square(32), direction="BtoA")[2])
     assert (photo == want[0]).all()
     assert (label == want[1]).all()
 
@@ -35,7 +36,7 @@ def test_two_folders_keep_exact_colours(tmp_path, layout, cache_mb):
         folder = tmp_path / layout.format(split="train", side=side)
         folder.mkdir(parents=True)
         Image.fromarray(picture).save(folder / "one.png")
-    data = PairDataset(tmp_path, "train", size=32, cache_mb=cache_mb)
+    data = PairDataset(tmp_path, "train", scaling=square(32), cache_mb=cache_mb)
     for found, wanted in zip(halves(data[0]), want, strict=True):
         assert (found == wanted).all()
 
@@ -88,7 +89,7 @@ def test_broken_files_are_named_or_skipped(tmp_path, cache_mb):
     (tmp_path / "train" / "train_0.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"train_0.png cannot be read.*--skip-broken"):
         PairDataset(tmp_path, "train", cache_mb=cache_mb)
-    data = PairDataset(tmp_path, "train", size=32, skip_broken=True, cache_mb=cache_mb)
+    data = PairDataset(tmp_path, "train", scaling=square(32), skip_broken=True, cache_mb=cache_mb)
     items = [data[k] for k in range(len(data))]
     assert all((halves(item)[0] == picture_pair(k)[0]).any() for k, item in enumerate(items))
     assert {text.split(" ")[0].rsplit("/")[-1] for text in data.broken} == {"train_0.png", "train_1.png"}
@@ -131,8 +132,8 @@ def test_photos_are_turned_upright(tmp_path):
 
 def test_labels_are_scaled_by_nearest_neighbour(tmp_path):
     make_pairs(tmp_path)
-    for augment in (None, Augment(48, crop=0.4, jitter=0.5)):
-        data = PairDataset(tmp_path, "train", size=48, augment=augment)
+    for augment in (None, Augment(square(48), crop=0.4, jitter=0.5)):
+        data = PairDataset(tmp_path, "train", scaling=square(48), augment=augment)
         for k in range(len(data)):
             colours = data[k]["label"].flatten(1).T.unique(dim=0).tolist()
             assert all(tuple(c) in {(128, 128, 128), (128, 0, 0), (128, 64, 128)} for c in colours)
@@ -145,7 +146,9 @@ def test_augmentation_moves_photo_and_label_together(tmp_path):
         np.uint8
     )
     Image.fromarray(np.hstack([blocks, blocks])).save(tmp_path / "train" / "same.png")
-    data = PairDataset(tmp_path, "train", size=128, augment=Augment(128, crop=0.3, jitter=0.0))
+    data = PairDataset(
+        tmp_path, "train", scaling=square(128), augment=Augment(square(128), crop=0.3, jitter=0.0)
+    )
     differences = []
     for epoch in range(6):
         photo, label = halves(data[epoch, 0])
@@ -153,7 +156,9 @@ def test_augmentation_moves_photo_and_label_together(tmp_path):
         assert np.median(apart) <= 1  # away from the blocks' borders, where bilinear and nearest differ
         differences.append((label != blocks).any())
     assert all(differences)
-    jittered = PairDataset(tmp_path, "train", size=128, augment=Augment(128, crop=1.0, jitter=0.8))
+    jittered = PairDataset(
+        tmp_path, "train", scaling=square(128), augment=Augment(square(128), crop=1.0, jitter=0.8)
+    )
     found = [halves(jittered[epoch, 0]) for epoch in range(6)]
     assert all((label == blocks).all() or (label == blocks[:, ::-1]).all() for _, label in found)
     assert sum(np.abs(photo.astype(int) - label).mean() > 4 for photo, label in found) >= 4
@@ -161,14 +166,14 @@ def test_augmentation_moves_photo_and_label_together(tmp_path):
 
 def test_augmentation_depends_on_seed_epoch_and_index_alone(tmp_path):
     make_pairs(tmp_path)
-    augment = Augment(32, crop=0.4, jitter=0.5)
-    data = PairDataset(tmp_path, "train", size=32, augment=augment, seed=3)
+    augment = Augment(square(32), crop=0.4, jitter=0.5)
+    data = PairDataset(tmp_path, "train", scaling=square(32), augment=augment, seed=3)
     first = data[4, 1]["photo"]
     torch.rand(7)
     data[5, 2]
     assert torch.equal(data[4, 1]["photo"], first)
     assert not torch.equal(data[5, 1]["photo"], first)
-    other = PairDataset(tmp_path, "train", size=32, augment=augment, seed=4)
+    other = PairDataset(tmp_path, "train", scaling=square(32), augment=augment, seed=4)
     assert not torch.equal(other[4, 1]["photo"], first)
 
 

@@ -70,7 +70,7 @@ def test_it_is_the_average_that_paints_in_eval_mode(checkpoint):
 def test_image_size_scales_and_scales_back(checkpoint):
     generator, _ = load_generator(checkpoint, torch.device("cpu"))
     photo = picture_pair(9, side=96)[0]
-    assert paint(generator, photo, image_size=32).shape == (96, 96, 3)
+    assert paint(generator, photo, (32, 32)).shape == (96, 96, 3)
 
 
 def test_bad_input(checkpoint, tmp_path):

@@ -19,6 +19,8 @@ from training.labels import Labels
 from training.networks import Networks
 from training.options import TrainOptions
 from training.palettes import palette_of, palette_state
+from training.pictures import Reader
+from training.survey import Input
 
 
 @dataclass
@@ -35,11 +37,17 @@ class Progress:
 
 
 def collect(
-    settings: dict, options: TrainOptions, labels: Labels, networks: Networks, progress: Progress
+    settings: dict,
+    options: TrainOptions,
+    given: Input,
+    labels: Labels,
+    networks: Networks,
+    progress: Progress,
 ) -> dict:
     """The full state.
 
     Args:
+        given: what the input files hold.
         settings: what may not change on ``--resume``.
     """
     scaler = networks.accelerator.scaler
@@ -51,6 +59,7 @@ def collect(
             "width": networks.params.width,
         },
         "palette": palette_state(labels.palette),
+        "input": {"kind": given.kind, "ids": [[number, *colour] for number, colour in given.reader.ids]},
         "ema": networks.ema.state_dict(),
         "networks": {name: networks.bare(name).state_dict() for name in networks.modules},
         "optimisers": {name: optimiser.state_dict() for name, optimiser in networks.optimisers.items()},
@@ -144,7 +153,7 @@ def _paint_by_colour(own: dict, theirs: dict, before: list, now: Sequence) -> di
 
 
 def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
-    """The averaged generator of a checkpoint, in eval mode, and the checkpoint's options and palette.
+    """The averaged generator of a checkpoint, in eval mode, and the checkpoint's options, palette and input.
 
     Raises:
         UserError: if the file is missing or no checkpoint of ours.
@@ -161,4 +170,10 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
             f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
         ) from error
     generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return generator, {"options": saved["options"], "palette": palette_of(saved["palette"])}
+    given = saved.get("input", {"kind": "picture", "ids": []})
+    reader = Reader(tuple((number, tuple(colour)) for number, *colour in given["ids"]))
+    return generator, {
+        "options": saved["options"],
+        "palette": palette_of(saved["palette"]),
+        "input": Input(given["kind"], reader),
+    }

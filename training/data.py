@@ -1,6 +1,7 @@
 """The pairs that a run learns from and is judged on: both splits, their loaders, and a sample of the labels."""
 
 import copy
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from training.options import TrainOptions
 from training.pairs import find_pairs, is_cityscapes, validation_split
 from training.palettes import Palette, palette_of
 from training.pictures import Reader
-from training.survey import Survey, kind_of_input, survey
+from training.sizes import Scaling, scaling_of
+from training.survey import Input, Survey, kind_of_input, survey
 
 SAMPLE = 64  # training labels that are looked at to find palette and colours
 
@@ -43,10 +45,10 @@ class Data:
     val: PairDataset
     train_loader: DataLoader  # its sampler is an EpochSampler: set ``sampler.epoch`` before each pass
     val_loader: DataLoader
-    label_sample: Tensor  # (N, 3, S, S) uint8, up to SAMPLE training labels without augmentation
+    label_sample: Tensor  # (N, 3, H, W) uint8, up to SAMPLE training labels without augmentation
     survey: Survey  # what the label files hold
     palette: Palette | None  # the classes of the labels; None: they are pictures, or no classes are scored
-    input: str  # colours, ids or picture
+    input: Input  # what the input files hold
 
 
 def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved: dict | None = None) -> Data:
@@ -71,16 +73,17 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved
     )
     given = kind_of_input(train_pairs, sides[1])
     painted = tuple(palette.ids.items()) if palette and found.kind == "ids" else ()
+    scaling = scaling_of(dataclasses.asdict(options))
     common = {
         "readers": (given.reader, Reader(painted)),
         "flat": (given.kind != "picture", found.kind != "picture"),
-        "size": options.image_size,
+        "scaling": scaling,
         "direction": options.direction,
         "skip_broken": options.skip_broken,
         "cache_mb": options.cache_mb,
         "quiet": quiet,
     }
-    augment = Augment(options.image_size, options.crop, options.jitter)
+    augment = Augment(scaling, options.crop, options.jitter)
     train = PairDataset(root, "train", pairs=train_pairs, augment=augment, seed=options.seed, **common)
     val = PairDataset(root, val_name, pairs=val_pairs, **common)
 
@@ -90,24 +93,26 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved
     )
     in_order = EpochSampler(len(val), options.batch_size, shuffle=False, rank=rank, ranks=ranks)
     workers = options.workers if options.workers >= 0 else min(8, (os.cpu_count() or 2) // 2)
+    same = scaling.resize == "squash"  # of one size, so that validation can have batches
     loader = {"batch_size": options.batch_size, "pin_memory": accelerator.device.type == "cuda"}
     return Data(
         root,
         train,
         val,
         DataLoader(train, sampler=shuffled, num_workers=workers, persistent_workers=workers > 0, **loader),
-        DataLoader(val, sampler=in_order, num_workers=0, **loader),
+        DataLoader(val, sampler=in_order, num_workers=0, **loader | ({} if same else {"batch_size": 1})),
         label_sample(train),
         found,
         palette,
-        given.kind,
+        given,
     )
 
 
-def without_augmentation(data: PairDataset) -> PairDataset:
-    """The same pairs, scaled and nothing else."""
+def without_augmentation(data: PairDataset, scaling: Scaling | None = None) -> PairDataset:
+    """The same pairs, scaled and nothing else; None scales them as the run does."""
     plain = copy.copy(data)
     plain.augment = None
+    plain.scaling = scaling or data.scaling
     return plain
 
 
@@ -117,6 +122,6 @@ def evenly(data: PairDataset, count: int) -> list[int]:
 
 
 def label_sample(train: PairDataset, most: int = SAMPLE) -> Tensor:
-    """Up to ``most`` labels without augmentation, evenly over the split: (N, 3, S, S) uint8."""
-    plain = without_augmentation(train)
+    """Up to ``most`` labels without augmentation, evenly over the split, of one size: (N, 3, H, W) uint8."""
+    plain = without_augmentation(train, dataclasses.replace(train.scaling, resize="squash"))
     return torch.stack([plain[i]["label"] for i in evenly(plain, most)])

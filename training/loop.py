@@ -313,7 +313,9 @@ class Training:
             progress.epoch -= 1  # it is not saved
             check_finite({"weights": math.nan}, progress, self.folder)
         settings = self.beginning.settings
-        state = checkpoint.collect(settings, self.options, self.labels, self.networks, progress)
+        state = checkpoint.collect(
+            settings, self.options, self.data.input, self.labels, self.networks, progress
+        )
         self.folder.save(state, better, progress.log)
         line = format_row(progress.log[-1])
         print(line if len(line) < 200 else line[: line.find(" val_iou_")])

@@ -1,9 +1,11 @@
 """The options that train_l1.py and train_cgan.py share."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from common.commandline import DEVICES, UserError, option
 from pix2pix_dataset import DIRECTIONS
+from training.sizes import RESIZES, scaling_of
 from training.survey import WISHES
 
 
@@ -13,7 +15,13 @@ class TrainOptions:
 
     dataset: str = option("datasets/faces", "folder of the data set, or its name under datasets/")
     direction: str = option("AtoB", "which half is the input", DIRECTIONS)
-    image_size: int = option(256, "side of the training pictures in pixels")
+    image_size: str | int = option(256, "size of the training pictures in pixels: a side, or HEIGHTxWIDTH")
+    resize: str = option(
+        "squash",
+        "how pictures come to that size: squash ignores their shape, short covers it, fit fits in; none: not scaled",
+        RESIZES,
+    )
+    crop_size: str = option("", "with --resize short or none: size of the crops (default: --image-size)")
     epochs: int = option(80, "passes over the training split; with --max-minutes the most of them")
     batch_size: int = option(8, "pictures a step and process")
     output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
@@ -48,7 +56,9 @@ class TrainOptions:
     warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
     ema: float = option(0.995, "decay of the moving average of the generator that is evaluated; 0 is none")
     clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
-    crop: float = option(0.35, "least fraction of a picture's area that a random crop keeps; 1 does not crop")
+    crop: float = option(
+        0.35, "least fraction of a whole picture's area that a random crop keeps; 1 does not crop"
+    )
     jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
     width: int = option(128, "channels of the decoder at stride 32")
     skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
@@ -58,11 +68,12 @@ class TrainOptions:
 
     def check(self) -> None:
         """Raise UserError for values that no training can have."""
-        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("image_size", 32)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
-        if self.image_size % 32:
-            raise UserError("--image-size must be a multiple of 32; predict.py takes pictures of any size")
+        scaling_of(dataclasses.asdict(self))
+        if str(self.image_size).isdecimal():  # a number in config.json, as ever
+            self.image_size = int(self.image_size)
         if not 0 < self.crop <= 1:
             raise UserError("--crop must be more than 0 and at most 1")
         if self.width < 64 or self.width % 64:

@@ -29,7 +29,8 @@ def describe(
         "broken": data.train.broken + data.val.broken,
         "labels": data.survey.kind,
         "why": data.survey.why,
-        "input": data.input,
+        "input": data.input.kind,
+        "scaling": str(data.train.scaling),
         "palette": palette.name if palette else None,
         "classes": list(palette.classes) if palette else [],
         "colours": labels.colours,
@@ -43,6 +44,8 @@ def describe(
     if palette:
         outside = truth_classes(data.label_sample, palette)[1]
         found["outside_palette"] = outside.float().mean().item()
+        if labels.weights is not None:
+            found["class_weights"] = dict(zip(palette.classes, labels.weights.tolist(), strict=False))
     return found
 
 
@@ -51,7 +54,7 @@ def show(found: dict, data: Data, folder: str) -> None:
     print(f"{data.root}: {found['train_pairs']} training and {found['val_pairs']} validation pairs")
     for text in found["broken"]:
         print(f"left out: {text}")
-    print(f"labels: {found['labels']} ({found['why']}); input: {found['input']}")
+    print(f"labels: {found['labels']} ({found['why']}); input: {found['input']}; pictures {found['scaling']}")
     if found["palette"]:
         classes, void = found["classes"], len(found["void"])
         print(
@@ -60,11 +63,18 @@ def show(found: dict, data: Data, folder: str) -> None:
             f"{len(data.label_sample)} sampled training labels have colours outside it; in validation such "
             "pixels are void"
         )
+        weights = found.get("class_weights", {})
+        if len(set(weights.values())) > 1:
+            least, most = min(weights, key=weights.get), max(weights, key=weights.get)
+            print(
+                f"in the loss a pixel counts from {weights[least]:.2f} ({least}) to {weights[most]:.2f} ({most}), see "
+                "--balance; config.json has all class_weights"
+            )
         for text in data.survey.notes(data.palette):
             print(text)
     else:
         print(
-            "no classes are scored: L1 is the only measure"
+            "no classes are scored; L1, PSNR and SSIM are the measures"
             + (" (--palette none)" if found["labels"] != "picture" else "")
         )
     print(f"run folder {folder}, on {found['device']}, {found['precision']} precision")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
@@ -152,9 +153,12 @@ class RunFolder:
         write_atomically(self.path / "status.json", lambda path: path.write_text(json.dumps(values) + "\n"))
 
     def save_grid(self, folder: str, epoch: int, rows: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """One row a sample: input | prediction | truth, each (3, H, W) uint8."""
+        """One row a sample: input | prediction | truth, each (3, H, W) uint8; smaller samples stand on white."""
         if rows:
-            grid = make_grid([tile for row in rows for tile in row], nrow=3, padding=4, pad_value=255)
+            tiles = [tile for row in rows for tile in row]
+            height, width = (max(tile.shape[side] for tile in tiles) for side in (1, 2))
+            tiles = [F.pad(t, (0, width - t.shape[2], 0, height - t.shape[1]), value=255) for t in tiles]
+            grid = make_grid(tiles, nrow=3, padding=4, pad_value=255)
             save_png(self.path / folder / f"epoch_{epoch:04d}.png", grid)
 
 

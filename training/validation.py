@@ -51,9 +51,6 @@ class Validation:
             for index, (_, found, _) in shown.items():
                 save_png(self.folder.path / "val_results" / f"{self.pairs[index].name}.png", found)
             items = [self.train[i] for i in self.shown_of_train]
-            found = predict(torch.stack([item["photo"] for item in items])).cpu() if items else []
-            rows = [
-                (item["photo"], picture, item["label"]) for item, picture in zip(items, found, strict=True)
-            ]
+            rows = [(item["photo"], predict(item["photo"][None])[0].cpu(), item["label"]) for item in items]
             self.folder.save_grid("train_results", epoch, rows)
         return meter.result()

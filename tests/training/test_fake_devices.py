@@ -74,10 +74,10 @@ def to_the_device(training) -> None:
 
 
 @pytest.mark.parametrize("colours", [(), ((0, 0, 0), (255, 0, 0), (0, 255, 0))])
-@pytest.mark.parametrize("image_size", [0, 64])
-def test_predict(reads, colours, image_size):
+@pytest.mark.parametrize("size", [None, (64, 64)])
+def test_predict(reads, colours, size):
     generator = outside(Generator)(GeneratorParams(colours)).eval().requires_grad_(False)
     move(generator, DEVICE)
     photo = np.zeros((70, 90, 3), np.uint8)
-    assert predict.paint(generator, photo, image_size).shape == photo.shape
+    assert predict.paint(generator, photo, size).shape == photo.shape
     assert reads() == 1
