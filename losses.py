@@ -1,5 +1,7 @@
 """What generator and discriminator are trained with: L1 in its two forms, and the GAN losses on logits."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -58,6 +60,15 @@ def _l1_distances(pixels: Tensor, colours: Tensor) -> Tensor:
         (p[..., None] - c).abs() for p, c in zip(pixels.unbind(-1), colours.unbind(-1), strict=True)
     )
     return red + green + blue
+
+
+def feature_matching_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean over the discriminator's layers of the L1 between its features (Wang et al. 2018, arXiv 1711.11585).
+
+    Args:
+        fake, real: (N, C, h, w) of each layer, for painted and for real pictures.
+    """
+    return torch.stack([F.l1_loss(a, b) for a, b in zip(fake, real, strict=True)]).mean()
 
 
 def bce_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:

@@ -55,7 +55,19 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, photo: Tensor, label: Tensor) -> Tensor:
+        return self.layers(self._input(photo, label))
+
+    def features(self, photo: Tensor, label: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and what every layer before them gives, (N, C, h, w) each."""
+        x, found = self._input(photo, label), []
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return x, found
+
+    def _input(self, photo: Tensor, label: Tensor) -> Tensor:
         x = torch.cat([photo, label], dim=1)  # (N, 3 + C, H, W)
         pad = (0, -x.shape[3] % self.unshuffle, 0, -x.shape[2] % self.unshuffle)
         x = F.pad(x, pad, mode="replicate") if any(pad) else x
-        return self.layers(F.pixel_unshuffle(x, self.unshuffle))
+        return F.pixel_unshuffle(x, self.unshuffle)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from common.commandline import UserError, option, parse, run
 from FCN_network2 import chosen
-from losses import GAN_LOSSES, l1_loss
+from losses import GAN_LOSSES, feature_matching_loss, l1_loss
 from patchgan import LAYOUTS, PatchDiscriminator
 from training.data import Batch
 from training.loop import Training, quiet_libraries
@@ -38,6 +38,7 @@ class Options(TrainOptions):
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
+    lambda_features: float = option(0.0, "weight of the feature matching loss of the GAN; it rises with --lambda-gan")
     gan_start: float = option(
         0.6,
         "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
@@ -152,14 +153,22 @@ def main() -> None:
         if lambda_gan:
             frozen = networks.bare("discriminator").requires_grad_(False)
             with networks.autocast():
-                loss_gan = g_loss(frozen(photo, shown).float(), weight)
+                fake_logits_now, fake_features = frozen.features(photo, shown)
+                loss_gan = g_loss(fake_logits_now.float(), weight)
             loss = loss + lambda_gan * loss_gan
+            if options.lambda_features:
+                with networks.autocast(), torch.no_grad():
+                    real_features = frozen.features(photo, real)[1]
+                alike = feature_matching_loss(fake_features, real_features)
+                loss = loss + options.lambda_features * lambda_gan / options.lambda_gan * alike
+                losses["features"] = alike.detach()
         networks.update("generator", scale * loss)
 
         scores = {"d_real": real_logits.sigmoid().mean(), "d_fake": fake_logits.sigmoid().mean()}
         return losses | {"gan": loss_gan, "d": loss_d} | scores
 
-    training.fit(step)
+    # L1, PSNR and SSIM are best for the blurred pictures of before the GAN (Blau and Michaeli 2018).
+    training.fit(step, newest_is_best=training.labels.palette is None and options.lambda_gan > 0)
 
 
 if __name__ == "__main__":

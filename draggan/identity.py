@@ -3,13 +3,18 @@
 The person by dlib's face descriptor (a ResNet on 150x150 crops), as a distance.
 """
 
+import functools
+
 import numpy as np
 
+from draggan.face import Face, NoFaceError
+from draggan.generators import ModelError
 from draggan.landmarks import check_image, dlib_model
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 # What an edit may cost at its default strength: identity distance, and change outside the region.
 LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
+LOOK_SIDE = 512
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
 
 
@@ -30,6 +35,40 @@ class Identity:
             dlib.rectangle(int(left), int(top), int(right), int(bottom)), parts
         )
         return np.array(self._descriptor.compute_face_descriptor(check_image(image), shape))
+
+
+@functools.cache
+def _identity() -> Identity | None:
+    try:
+        return Identity()
+    except ModelError:
+        return None
+
+
+class SamePerson:
+    """Whether a face is still who it was. Looks at a picture of LOOK_SIDE pixels, in about a tenth of a second.
+
+    same = SamePerson(face)
+    same(other_face)           # True where nothing can be said: no face at the start, no weights of the descriptor
+    """
+
+    def __init__(self, start: Face):
+        self._first = self._describe(start) if _identity() else None
+
+    def __call__(self, face: Face) -> bool:
+        if self._first is None:
+            return True
+        now = self._describe(face)
+        return now is not None and identity_distance(self._first, now) <= SAME_PERSON
+
+    @staticmethod
+    def _describe(face: Face) -> np.ndarray | None:
+        picture = face.preview(LOOK_SIDE)
+        try:
+            found = face.subject.detect(picture)
+        except NoFaceError:
+            return None
+        return _identity().describe(picture, found[0].points) if found else None
 
 
 def identity_distance(a: np.ndarray, b: np.ndarray) -> float:

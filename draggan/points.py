@@ -13,10 +13,14 @@ import numpy as np
 
 from draggan.drag import Drag, Settings
 from draggan.face import Face
+from draggan.identity import SamePerson
 from draggan.tasks import Progress
 
 REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
 REACH_SIDE = 256  # of the mask of what points reach, pixels
+FAR = 1 / 8  # of the picture's side: points seldom come farther before the face is another one
+LOOK_EVERY = 8  # steps
+ANOTHER = "another face"  # why a drag ended
 
 
 def reach(handles: np.ndarray, targets: np.ndarray, size: int) -> np.ndarray:
@@ -33,6 +37,9 @@ def reach(handles: np.ndarray, targets: np.ndarray, size: int) -> np.ndarray:
 
 class PointsTask:
     """Drag handles to targets, (K, 2) each, (x, y) in pixels.
+
+    A target that is too far pulls a face apart. So every few steps it is looked at, and where it is another one, the
+    drag ends with the last state that was not. That is never done to pictures without a face.
 
     mask: (H, W) of any size, above 0 where the picture may change; None: everywhere.
     Raises ValueError, at the first step, for points outside the picture.
@@ -51,6 +58,10 @@ class PointsTask:
         self.start, self.mask, self.settings = start.freed(), mask, settings or Settings()
         self.reason: str | None = None
         self._drag: Drag | None = None  # made by the first step, which may be in another thread
+        self._same: SamePerson | None = None
+        self._kept = start.styles  # the last state that was still the same face ...
+        self._kept_at = float("inf")  # ... with this mean distance, and these handles
+        self._kept_handles = np.asarray(handles)
         self._changed: tuple[np.ndarray, np.ndarray] | None = None
         self._begun_at = 0  # the step from which on the present points are dragged
         self._set_points(np.asarray(handles), np.asarray(targets))
@@ -68,6 +79,7 @@ class PointsTask:
         size = self.start.generator.resolution
         self.start = self.start.reaching(reach(handles, targets, size) if self.mask is None else self.mask)
         self._first = self._least = float(np.linalg.norm(handles - targets, axis=1).mean())
+        self._kept_at, self._kept_handles = self._first, handles
         if self._drag:
             self._drag.set_points(handles, targets)
             self._begun_at = self._drag.steps_done
@@ -80,19 +92,32 @@ class PointsTask:
             if self._drag is None:
                 start, way = self.start, (self.handles, self.targets)
                 self._drag = Drag(start.generator, start.styles, *way, self.mask, self.settings)
+                self._same = SamePerson(start)
             step = self._drag.step()
             distance = float(step.distances.mean())
             if distance < self._least:  # as the drag chooses its best state
                 self._least, self.handles = distance, step.points
             limit = "step limit" if step.number - self._begun_at >= self.settings.max_steps else None
             self.reason = None if self._changed else self._drag.stopped or limit
+            if self.reason or step.number % LOOK_EVERY == 0:
+                self._look()
             yield Progress(step.number, step.seconds, loss=step.loss, handles=step.points, distance=distance)
+
+    def _look(self) -> None:
+        """Keep the best state so far if it is still the same face; else end with the one before it."""
+        if self._least == self._kept_at and self.reason != "on target":  # nothing has come since the last look
+            return
+        best = self._drag.best_styles
+        if self._same(self.start.with_styles(best)):
+            self._kept, self._kept_at, self._kept_handles = best, self._least, self.handles
+        else:
+            self.reason, self._least, self.handles = ANOTHER, self._kept_at, self._kept_handles
 
     @property
     def face(self) -> Face:
         if self._drag is None:
             return self.start
-        return self.start.with_styles(self._drag.best_styles if self.reason else self._drag.styles)
+        return self.start.with_styles(self._kept if self.reason else self._drag.styles)
 
     @property
     def ok(self) -> bool:

@@ -100,15 +100,17 @@ class Training:
 
     # ---------------------------------------------------------------- the loop
 
-    def fit(self, step: Step) -> None:
+    def fit(self, step: Step, newest_is_best: bool = False) -> None:
         """Train until the epochs or the time are over.
 
         Args:
             step: updates the networks and returns its losses by name, each a scalar without gradient.
+            newest_is_best: best.pt is of the last validation, whatever its scores.
 
         Raises:
             UserError: if a loss is not finite, the GPU's memory is full, or a file cannot be written or read.
         """
+        self.newest_is_best = newest_is_best
         with self.folder.status() if self.main else contextlib.nullcontext(), end_processes(self.accelerator):
             if self.saved is not None:
                 self._resume(self.saved)
@@ -302,7 +304,7 @@ class Training:
         better = False
         if scores:
             value = scores.get("miou", -scores["l1"])
-            better = value > progress.best
+            better = value > progress.best or self.newest_is_best
             progress.best = value if better else progress.best
         on_main(self.accelerator, lambda: self._write(better, tracking))
 
