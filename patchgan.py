@@ -35,11 +35,13 @@ def receptive_field(layout: tuple[int, tuple[tuple[int, int], ...]]) -> int:
 class PatchDiscriminator(nn.Module):
     """Photo (N, 3, H, W) and label (N, C, H, W), both on [-1, 1] -> logits (N, 1, h, w), one a patch.
 
-    High means real. There is no norm. The statistics of a batch or a picture would give away real or fake for all
-    patches at once, and none would be judged by itself. Without them several GPUs have nothing to synchronise.
+    High means real. For label maps there is no norm. The statistics of a batch or a picture would give away real or
+    fake for all patches at once, and none would be judged by itself. Without them several GPUs have nothing to
+    synchronise. Photos as target need one: without it the discriminator learns so slowly that they stay blurred.
     """
 
-    def __init__(self, field: int = 70, width: int = 32, label_channels: int = 3):
+    def __init__(self, field: int = 70, width: int = 32, label_channels: int = 3, norm: bool = False):
+        """``norm``: instance norm after the second convolution and those that follow, as in pix2pixHD."""
         super().__init__()
         if field not in LAYOUTS:
             raise ValueError(f"receptive field must be one of {sorted(LAYOUTS)}, got {field}")
@@ -48,11 +50,18 @@ class PatchDiscriminator(nn.Module):
         channels = (3 + label_channels) * self.unshuffle**2
         for k, (kernel, stride) in enumerate(convolutions[:-1]):
             out = width * min(2**k, 8)
-            layers += [nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.LeakyReLU(0.2)]
+            layers.append(nn.Conv2d(channels, out, kernel, stride, kernel // 2))
+            layers += [nn.GroupNorm(out, out)] if norm and k else []
+            layers.append(nn.LeakyReLU(0.2))
             channels = out
         kernel, stride = convolutions[-1]
         layers.append(nn.Conv2d(channels, 1, kernel, stride, kernel // 2))
         self.layers = nn.Sequential(*layers)
+        if norm:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, a=0.2)
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, photo: Tensor, label: Tensor) -> Tensor:
         return self.layers(self._input(photo, label))

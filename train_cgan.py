@@ -31,6 +31,10 @@ from training.data import Batch
 from training.loop import Training, quiet_libraries
 from training.options import TrainOptions
 
+# What the options that are left open mean where the targets are label maps, and where they are pictures such as photos.
+LABEL_MAPS = {"lambda_features": 0.0, "gan_start": 0.6, "gan_ramp": 0.1, "d_every": 4, "d_width": 32}
+PICTURES = {"lambda_features": 10.0, "gan_start": 0.05, "gan_ramp": 0.05, "d_every": 1, "d_width": 64}
+
 
 @dataclass
 class Options(TrainOptions):
@@ -38,19 +42,36 @@ class Options(TrainOptions):
 
     lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
     lambda_l1: float = option(50.0, "weight of the L1 loss")
-    lambda_features: float = option(0.0, "weight of the feature matching loss of the GAN; it rises with --lambda-gan")
-    gan_start: float = option(
-        0.6,
-        "fraction of the training after which the GAN term reaches the generator; earlier it only disturbs",
+    lambda_features: float | None = option(
+        None,
+        "weight of the GAN's feature matching loss, which rises with the GAN's (label maps: 0, pictures: 10)",
     )
-    gan_ramp: float = option(0.1, "fraction of the training over which --lambda-gan then rises from 0")
-    d_every: int = option(4, "until then the discriminator learns at every so many steps of the generator")
+    gan_start: float | None = option(
+        None,
+        "fraction of the training after which the GAN term reaches the generator (label maps: 0.6, since it only "
+        "disturbs before; pictures: 0.05)",
+    )
+    gan_ramp: float | None = option(
+        None,
+        "fraction of the training over which --lambda-gan then rises from 0 (label maps: 0.1, pictures: 0.05)",
+    )
+    d_every: int | None = option(
+        None,
+        "until then the discriminator learns at every so many steps of the generator (label maps: 4, pictures: 1)",
+    )
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
     )
-    d_width: int = option(32, "channels of the discriminator's first layer")
+    d_width: int | None = option(
+        None, "channels of the discriminator's first layer (label maps: 32, pictures: 64)"
+    )
     d_lr: float = option(4e-4, "peak learning rate of the discriminator (Adam, beta1 0.5)")
+
+    def settle(self, pictures: bool) -> None:
+        for name, value in (PICTURES if pictures else LABEL_MAPS).items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
 
 
 def real_and_fake(batch: Batch, fake: Tensor, choice: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -103,15 +124,16 @@ def risen(progress: float, start: float, ramp: float) -> float:
 def main() -> None:
     quiet_libraries()
     options = parse(Options, __doc__)
-    if options.lambda_gan < 0 or options.lambda_l1 < 0:
-        raise UserError("--lambda-gan and --lambda-l1 must not be negative")
-    if options.d_every < 1:
+    if min(options.lambda_gan, options.lambda_l1, options.lambda_features or 0) < 0:
+        raise UserError("--lambda-gan, --lambda-l1 and --lambda-features must not be negative")
+    if options.d_every is not None and options.d_every < 1:
         raise UserError("--d-every must be at least 1")
 
     training = Training(options, "train_cgan")
     networks = training.networks
     label_channels = len(training.labels.colours) or 3
-    critic = PatchDiscriminator(options.receptive_field, options.d_width, label_channels)
+    pictures = training.data.survey.kind == "picture"
+    critic = PatchDiscriminator(options.receptive_field, options.d_width, label_channels, norm=pictures)
     adam = torch.optim.Adam(critic.parameters(), lr=options.d_lr, betas=(0.5, 0.999), fused=networks.fused)
     networks.add("discriminator", critic, adam)
     generator, discriminator = networks["generator"], networks["discriminator"]
@@ -168,7 +190,7 @@ def main() -> None:
         return losses | {"gan": loss_gan, "d": loss_d} | scores
 
     # L1, PSNR and SSIM are best for the blurred pictures of before the GAN (Blau and Michaeli 2018).
-    training.fit(step, newest_is_best=training.labels.palette is None and options.lambda_gan > 0)
+    training.fit(step, newest_is_best=pictures and options.lambda_gan > 0)
 
 
 if __name__ == "__main__":

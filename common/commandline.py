@@ -62,7 +62,8 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
             continue
         if isinstance(kind, types.UnionType):  # "int | None" reads as int
             kind = next(part for part in typing.get_args(kind) if part is not type(None))
-        text = f"{field.metadata['help']} (default: {field.default})"
+        default = "" if field.default in (None, "") else f" (default: {field.default})"
+        text = field.metadata["help"] + default
         flag = "--" + field.name.replace("_", "-")
         if kind is bool:
             action: Any = argparse.BooleanOptionalAction

@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 
+from common.commandline import UserError
 from draggan.face import Face, NoFaceError
 from draggan.generators import ModelError
 from draggan.landmarks import check_image, dlib_model
@@ -66,7 +67,7 @@ class SamePerson:
         picture = face.preview(LOOK_SIDE)
         try:
             found = face.subject.detect(picture)
-        except NoFaceError:
+        except (NoFaceError, UserError):  # no model of faces, or nothing here that finds landmarks
             return None
         return _identity().describe(picture, found[0].points) if found else None
 

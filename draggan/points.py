@@ -105,7 +105,9 @@ class PointsTask:
 
     def _look(self) -> None:
         """Keep the best state so far if it is still the same face; else end with the one before it."""
-        if self._least == self._kept_at and self.reason != "on target":  # nothing has come since the last look
+        if (
+            self._least == self._kept_at and self.reason != "on target"
+        ):  # nothing has come since the last look
             return
         best = self._drag.best_styles
         if self._same(self.start.with_styles(best)):

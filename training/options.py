@@ -66,6 +66,9 @@ class TrainOptions:
     pictures: int = option(6, "samples in the progress pictures")
     compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
 
+    def settle(self, pictures: bool) -> None:
+        """Decide on what was left open, by whether the targets are pictures or label maps. A script's own options."""
+
     def check(self) -> None:
         """Raise UserError for values that no training can have."""
         for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1)):

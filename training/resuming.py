@@ -91,6 +91,10 @@ def begin(options: TrainOptions, script: str, data_name: str, accelerator: Accel
         return Beginning(folder, settings, None)
     defaults = {each.name: each.default for each in dataclasses.fields(options)}
     before = defaults | saved["options"] | saved["settings"]
+    for name, now in settings.items():
+        if now is None and before.get(name) is not None:  # left open: as it was
+            settings[name] = before[name]
+            setattr(options, name, before[name])
     differ = {name: (before.get(name), now) for name, now in settings.items() if before.get(name) != now}
     wrong = [
         f"{name.replace('_', '-')} was {old} and is {now}"

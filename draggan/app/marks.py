@@ -6,12 +6,14 @@ marks.place(460, 600, size=1024)      # its target
 handles, targets = marks.pairs()
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from draggan.app import regions
 from draggan.app.texts import Message, TranslatedError
+from draggan.points import FAR
 
 MAX_POINTS = 40
 ADDING = ("place", "pair")  # methods of Marks that put a new point down
@@ -25,6 +27,7 @@ class Marks:
     targets: list[list[float]] = field(default_factory=list)
     region: np.ndarray | None = None  # (H, W), above 0 where the picture may change; None: everywhere
     moving: bool = False  # the next point put down moves the last one instead of adding to them
+    size: int = 0  # of the picture on which the last point was put down, pixels
 
     @property
     def half(self) -> bool:
@@ -44,14 +47,22 @@ class Marks:
             return Message("move_last")
         if self.half:
             return Message("click_target")
+        if self.far:
+            return Message("far_target")
         return Message("press_start_points" if self.targets else "click_handle")
+
+    @property
+    def far(self) -> bool:
+        """Whether a target is so far that the face can hardly come there."""
+        ways = zip(self.handles, self.targets, strict=False)
+        return any(math.dist(*way) > FAR * self.size for way in ways) and self.size > 0
 
     def place(self, x: float, y: float, size: int) -> None:
         """A handle, then its target, alternating; or the last point anew while `moving`.
 
         TranslatedError outside a picture of `size` pixels, and for more than MAX_POINTS handles.
         """
-        point = _inside(x, y, size)
+        point, self.size = _inside(x, y, size), size
         if self.moving and self.last is not None:
             self.last[:] = point
         elif self.half:
@@ -79,7 +90,7 @@ class Marks:
         points = {"handle": self.handles, "target": self.targets}.get(kind, [])
         if not 0 <= index < len(points):
             raise TranslatedError("nothing_to_move")
-        points[index] = _inside(x, y, size)
+        points[index], self.size = _inside(x, y, size), size
 
     def remove(self, index: int) -> None:
         """A handle with its target. TranslatedError where there is none."""
