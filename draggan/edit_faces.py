@@ -6,6 +6,7 @@
     python draggan/edit_faces.py --edit smile --image photo.jpg --output output/me
     python draggan/edit_faces.py --edit slim --image photos/ --inversion best --output output/photos
     python draggan/edit_faces.py --report --output output/slim,output/smile,output/close-eyes
+    python draggan/edit_faces.py --project work.draggan --output output/work
 
 Writes for each face NNNN_before.png and NNNN_after.png, a line in edits.jsonl (the fields are explained in
 output/README.md), and at the end contact_sheet.png; for a photo NAME_before.png and NAME_after.png, the whole
@@ -13,7 +14,6 @@ photo at its own size with the change pasted back. The same command again goes o
 edits.jsonl are skipped. Exit code 0 when every face shows its edit, 1 when some do not, 2 for a user error.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ from draggan.edit_files import (
     append_record,
     open_output,
     picture_path,
-    read_records,
+    report,
     write_contact_sheet,
     write_picture,
 )
@@ -48,12 +48,12 @@ from draggan.generators import (
     load_directions,
     load_generator,
 )
-from draggan.identity import LIMITS, Identity, identity_distance, outside_change
+from draggan.identity import Identity, identity_distance, outside_change
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
 from draggan.photo_batch import PhotoSource, list_photos
-
-MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
+from draggan.photo_editor import PhotoSubject
+from draggan.project import ProjectError, open_project
 
 
 @dataclass
@@ -78,6 +78,9 @@ class Options:
         True, "begin with the learned direction where there is one; without: the drag alone"
     )
     report: bool = option(False, "print the table of --output and do nothing else")
+    project: str | None = option(
+        None, "a project saved in the app: write the picture that it shows, and do nothing else"
+    )
     device: str = option("auto", DEVICES)
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
 
@@ -87,6 +90,9 @@ def main() -> None:
     if options.report:
         folders = [Path(name) for name in options.output.split(",")]
         print(report(folders))
+        return
+    if options.project:
+        print(f"wrote {draw_project(Path(options.project), Path(options.output), options)}")
         return
     edits = parse_edits(options.edit, options.strength)
     photos = list_photos(options.image) if options.image else {}
@@ -143,6 +149,26 @@ def main() -> None:
     print(report([output]))
     if any(not record["ok"] for record in records):
         sys.exit(1)
+
+
+def draw_project(path: Path, output: Path, options: Options) -> Path:
+    """The picture that a saved project shows, as a PNG named like it in a folder; of a photo, the whole photo."""
+    device = choose_device(options.device)
+
+    def tools(model: str) -> tuple[Generator, LandmarkDetector, Directions | None]:
+        generator = load_generator(model, device)
+        return generator, landmark_detector(options.landmarks, device), load_directions(generator)
+
+    try:
+        project = open_project(path, tools)
+    except (ProjectError, ModelError) as error:
+        raise UserError(f"--project: {error}") from None
+    face, title, picture = project.shown, project.results[project.at].title, output / f"{path.stem}.png"
+    if isinstance(face.subject, PhotoSubject):
+        face.subject.cut_out.photo.write(picture, face.subject.paste(face), Edit=title)
+    else:
+        write_picture(picture, face.picture, {"id": face.subject.seed, "edit": title, "strength": None})
+    return picture
 
 
 # --- options ----------------------------------------------------------------------------------------------
@@ -291,58 +317,6 @@ def shows(name: str, strength: float, arrived: bool, before: Face, after: Face) 
     """Whether a face shows an edit: by its rule at the default strength, else by the landmarks' way."""
     by_rule = reached(name, before.measures, after.measures) if strength == 1 else None
     return arrived if by_rule is None else by_rule
-
-
-# --- report -----------------------------------------------------------------------------------------------
-
-
-def report(folders: list[Path]) -> str:
-    """The table of one or more output folders, a column each, and the faces that failed, with the reason."""
-    columns, failures = [], []
-    for folder in folders:
-        records = read_records(folder) if folder.is_dir() else []
-        if not records:
-            raise UserError(f"{folder} has no edits.jsonl with results; run edit_faces.py --output {folder}")
-        columns.append(summary(records))
-        failures += [f"  {folder} {r['id']}: {r['reason']}" for r in records if not r["ok"]]
-    width = max(len(row) for row in columns[0])
-    lines = [
-        f"{row:<{width}}  " + "  ".join(f"{column.get(row, ''):>18}" for column in columns)
-        for row in columns[0]
-    ]
-    return "\n".join(lines + (["not reached:", *failures] if failures else []))
-
-
-def summary(records: list[dict]) -> dict[str, str]:
-    """Rows of the table for one folder: name → text."""
-    good = [record for record in records if record["ok"]]
-    limits = LIMITS.get(records[0]["edit"], (np.inf, np.inf))
-    names = ("identity_distance", "outside_change")
-    within = [r for r in good if all(r[n] <= limit for n, limit in zip(names, limits, strict=True))]
-
-    def median(name: str, among: list[dict]) -> str:
-        values = [record[name] for record in among if name in record]
-        return f"{statistics.median(values):.3f}" if values else "-"
-
-    rows = {
-        "edit": records[0]["edit"],
-        "faces": str(len(records)),
-        "success": f"{len(good)} ({len(good) / len(records):.0%})",
-        "... within the limits": f"{len(within)} ({len(within) / len(records):.0%})",
-        "identity distance": median("identity_distance", good),
-        "... limit": f"{limits[0]:g}",
-        "outside change": median("outside_change", good),
-        "... limit ": f"{limits[1]:g}",
-        "seconds": median("seconds", records),
-        "CPU seconds": median("cpu_seconds", records),  # of all cores; tells more where the machine is shared
-        "steps": median("steps", records),
-    }
-    if any("instant_ok" in record for record in records):
-        instant = [record for record in records if record.get("instant_ok")]
-        rows["success by direction alone"] = f"{len(instant)} ({len(instant) / len(records):.0%})"
-    for name in MEASURES:
-        rows[name] = f"{median(f'{name}_before', good)} -> {median(f'{name}_after', good)}"
-    return rows
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The files of the batch command: its folder, edits.jsonl, pictures and the contact sheet."""
+"""The files of the batch command: its folder, edits.jsonl, pictures, the contact sheet and the table of results."""
 
 import json
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from common.commandline import UserError, write_atomically
 from draggan.face import AI_MADE
+from draggan.identity import LIMITS
 
+MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
 SHEET_FACES, SHEET_SIDE, SHEET_COLUMNS = 64, 256, 4
 
 
@@ -125,3 +128,55 @@ def _small(file: Path) -> Image.Image:
         scale = SHEET_SIDE / max(image.size)
         size = tuple(max(1, round(side * scale)) for side in image.size)
         return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+# --- report -----------------------------------------------------------------------------------------------
+
+
+def report(folders: list[Path]) -> str:
+    """The table of one or more output folders, a column each, and the faces that failed, with the reason."""
+    columns, failures = [], []
+    for folder in folders:
+        records = read_records(folder) if folder.is_dir() else []
+        if not records:
+            raise UserError(f"{folder} has no edits.jsonl with results; run edit_faces.py --output {folder}")
+        columns.append(summary(records))
+        failures += [f"  {folder} {r['id']}: {r['reason']}" for r in records if not r["ok"]]
+    width = max(len(row) for row in columns[0])
+    lines = [
+        f"{row:<{width}}  " + "  ".join(f"{column.get(row, ''):>18}" for column in columns)
+        for row in columns[0]
+    ]
+    return "\n".join(lines + (["not reached:", *failures] if failures else []))
+
+
+def summary(records: list[dict]) -> dict[str, str]:
+    """Rows of the table for one folder: name → text."""
+    good = [record for record in records if record["ok"]]
+    limits = LIMITS.get(records[0]["edit"], (np.inf, np.inf))
+    names = ("identity_distance", "outside_change")
+    within = [r for r in good if all(r[n] <= limit for n, limit in zip(names, limits, strict=True))]
+
+    def median(name: str, among: list[dict]) -> str:
+        values = [record[name] for record in among if name in record]
+        return f"{statistics.median(values):.3f}" if values else "-"
+
+    rows = {
+        "edit": records[0]["edit"],
+        "faces": str(len(records)),
+        "success": f"{len(good)} ({len(good) / len(records):.0%})",
+        "... within the limits": f"{len(within)} ({len(within) / len(records):.0%})",
+        "identity distance": median("identity_distance", good),
+        "... limit": f"{limits[0]:g}",
+        "outside change": median("outside_change", good),
+        "... limit ": f"{limits[1]:g}",
+        "seconds": median("seconds", records),
+        "CPU seconds": median("cpu_seconds", records),  # of all cores; tells more where the machine is shared
+        "steps": median("steps", records),
+    }
+    if any("instant_ok" in record for record in records):
+        instant = [record for record in records if record.get("instant_ok")]
+        rows["success by direction alone"] = f"{len(instant)} ({len(instant) / len(records):.0%})"
+    for name in MEASURES:
+        rows[name] = f"{median(f'{name}_before', good)} -> {median(f'{name}_after', good)}"
+    return rows

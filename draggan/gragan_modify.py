@@ -93,6 +93,8 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     ):
         written = parts[name].click(handlers.write(method), inputs, parts["photo_file"], **private)
         written.success(None, None, None, js=DOWNLOAD)
+    written = parts["save_project"].click(handlers.write_project, None, parts["photo_file"], **private)
+    written.success(None, None, None, js=DOWNLOAD)
     on(parts["more_faces"].click, handlers.act("offer_faces"))
     on(parts["favourites"].click, handlers.offer_favourites, ("known",))
     parts["favourite"].click(handlers.favourite, parts["known"], [parts["known"], parts["note"]], **private)
@@ -127,6 +129,10 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     for name in ("w_plus", *RANGES):
         parts[name].change(handlers.set(name), parts[name], parts["note"], **private, **RAW)
     parts["defaults"].click(handlers.defaults, None, settings, **private)
+    opened = {"concurrency_limit": 4, **private}
+    parts["open_project"].upload(
+        handlers.open_project, parts["open_project"], [*outputs, *settings], **opened
+    )
 
 
 def make_page(handlers: Handlers) -> gr.Blocks:

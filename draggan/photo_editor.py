@@ -229,17 +229,40 @@ def _fingerprint(photo: Photo) -> str:
     return hashlib.sha256(np.ascontiguousarray(photo.pixels)).hexdigest()
 
 
-def save(path: Path, subject: PhotoSubject) -> None:
-    """Styles, tuned weights and the place of the face as one safetensors file. UserError if it cannot be written."""
+def to_tensors(subject: PhotoSubject) -> dict[str, torch.Tensor]:
+    """Styles, tuned weights and the place of the face."""
     cut_out, inverted = subject.cut_out, subject.inverted
     tensors = {f"weights.{name}": tensor for name, tensor in inverted.weights.items()}
     tensors["styles"] = inverted.styles
     tensors["points"] = torch.from_numpy(np.asarray(cut_out.face.points, np.float32))
     tensors["box"] = torch.tensor(cut_out.face.box)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = {"kind": FILE_KIND, "model": inverted.generator.name, "photo": _fingerprint(cut_out.photo)}
-    metadata = {"draggan": json.dumps(about)}
-    write_atomically(path, lambda part: save_file(tensors, part, metadata=metadata))
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def from_tensors(
+    tensors: dict[str, torch.Tensor],
+    photo: Photo,
+    generator: Generator,
+    detector: LandmarkDetector,
+    directions: Directions | None = None,
+) -> PhotoSubject:
+    """What `to_tensors` gave. KeyError, TypeError or ValueError where they do not fit; PhotoError as for a CutOut."""
+    points, box = tensors["points"].numpy(), tuple(tensors["box"].tolist())
+    if points.shape != (68, 2) or len(box) != 4:
+        raise ValueError(f"landmarks {points.shape}")
+    styles = tensors["styles"].to(generator.device, generator.dtype)
+    generator._check(styles)
+    weights = {k.removeprefix("weights."): v for k, v in tensors.items() if k.startswith("weights.")}
+    own = generator.copy_with(weights) if weights else generator
+    cut_out = CutOut(photo, Detection(points, box, 1.0), generator.resolution)
+    return PhotoSubject(cut_out, Inverted(own, styles, weights), detector, directions)
+
+
+def save(path: Path, subject: PhotoSubject) -> None:
+    """Styles, tuned weights and the place of the face as one safetensors file. UserError if it cannot be written."""
+    name, photo = subject.inverted.generator.name, subject.cut_out.photo
+    metadata = {"draggan": json.dumps({"kind": FILE_KIND, "model": name, "photo": _fingerprint(photo)})}
+    write_atomically(path, lambda part: save_file(to_tensors(subject), part, metadata=metadata))
 
 
 def open_saved(
@@ -254,21 +277,18 @@ def open_saved(
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["draggan"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        if about["kind"] != FILE_KIND:
+        if about["kind"] != FILE_KIND or not {"points", "box", "styles"} <= tensors.keys():
             raise KeyError("kind")
-        points, box = tensors["points"].numpy(), tuple(tensors["box"].tolist())
-        styles = tensors["styles"].to(generator.device, generator.dtype)
+        model, fingerprint = about["model"], about["photo"]
     except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError):
         raise PhotoError(f"{path} is no saved face of a photo; invert the photo again") from None
-    if about["model"] != generator.name:
-        raise PhotoError(f"{path} was made with the model {about['model']}, not {generator.name}")
-    cut_out = CutOut(photo, Detection(points, box, 1.0), generator.resolution)
-    if about["photo"] != _fingerprint(photo):
+    if model != generator.name:
+        raise PhotoError(f"{path} was made with the model {model}, not {generator.name}")
+    if fingerprint != _fingerprint(photo):
         raise PhotoError(f"{path} belongs to another photo than {photo.name}")
-    weights = {k.removeprefix("weights."): v for k, v in tensors.items() if k.startswith("weights.")}
     try:
-        generator._check(styles)
-        own = generator.copy_with(weights) if weights else generator
+        return from_tensors(tensors, photo, generator, detector, directions)
+    except PhotoError:
+        raise
     except ValueError as error:
         raise PhotoError(f"{path} does not fit the model: {error}") from None
-    return PhotoSubject(cut_out, Inverted(own, styles, weights), detector, directions)

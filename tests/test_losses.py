@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from FCN_network2 import Generator, GeneratorParams
-from losses import GAN_LOSSES, bce_generator_loss, l1_loss, laplace_mixture_loss
+from losses import (
+    GAN_LOSSES,
+    bce_generator_loss,
+    feature_matching_loss,
+    l1_loss,
+    laplace_mixture_loss,
+)
 from patchgan import PatchDiscriminator
 
 COLOURS = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0), (0.0, 0.0, 255.0))
@@ -101,3 +107,13 @@ def test_losses_have_their_analytic_values():
     assert l1_loss(-torch.ones(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).item() == 1  # black against white
     weight = torch.tensor([2.0, 0.0]).view(1, 1, 1, 2)
     assert l1_loss(-torch.ones(1, 3, 1, 2), torch.ones(1, 3, 1, 2), weight).item() == 1
+
+
+def test_feature_matching_is_the_mean_over_the_layers():
+    """However many numbers a layer has."""
+    one, other = (
+        [torch.zeros(1, 2, 8, 8), torch.zeros(1, 4, 2, 2)],
+        [torch.ones(1, 2, 8, 8), torch.zeros(1, 4, 2, 2)],
+    )
+    assert feature_matching_loss(one, other).item() == 0.5
+    assert feature_matching_loss(one, one).item() == 0

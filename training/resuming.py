@@ -90,7 +90,8 @@ def begin(options: TrainOptions, script: str, data_name: str, accelerator: Accel
     if saved is None:
         return Beginning(folder, settings, None)
     defaults = {each.name: each.default for each in dataclasses.fields(options)}
-    before = defaults | saved["options"] | saved["settings"]
+    decided = {name: value for name, value in saved["settings"].items() if value is not None}
+    before = defaults | saved["options"] | decided
     for name, now in settings.items():
         if now is None and before.get(name) is not None:  # left open: as it was
             settings[name] = before[name]

@@ -6,10 +6,12 @@ A handler returns one value for each name of SHOWN; the page has a component of 
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import gradio as gr
 
 from common.commandline import UserError
+from draggan.app import projects
 from draggan.app.fetches import Fetches
 from draggan.app.page_state import SHOWN, Props, canvas, page_state
 from draggan.app.session import Session
@@ -160,6 +162,26 @@ class Handlers:
 
         return handler
 
+    def write_project(self, request: gr.Request) -> str:
+        try:
+            return str(projects.write(self.session(request)))
+        except ERRORS as error:
+            raise gr.Error(error_message(error).text(language_of(request))) from None
+
+    def open_project(self, request: gr.Request, path: str | None) -> Iterator[list]:
+        """Open a project: what the page shows, and then the settings."""
+        skipped = [gr.skip()] * (len(RANGES) + 1)
+        if not path:
+            return
+        try:
+            session = self.session(request)
+            yield [*values({"note": Message("opening").text(language_of(request))}), *skipped]
+            projects.take_in(session, path, Path(path).name)
+            chosen = [session.settings.get(name, default) for name, default in self._settings()]
+            yield [*self.shown(session.view(), request, all_of_it=True), *chosen]
+        except ERRORS as error:
+            yield [*self.error(error, request), *skipped]
+
     def favourite(self, request: gr.Request, known: list | None) -> tuple[list, str]:
         """Keep the shown face as a favourite, or no longer: the favourites of this browser, and the note."""
         session, language = self.session(request), language_of(request)
@@ -259,4 +281,9 @@ class Handlers:
         return handler
 
     def defaults(self) -> list:
-        return [DEFAULTS["w_plus"], *(DEFAULTS[name] for name in RANGES)]
+        return [default for _, default in self._settings()]
+
+    @staticmethod
+    def _settings() -> list[tuple]:
+        """The advanced settings in the page's order, with their defaults."""
+        return [(name, DEFAULTS[name]) for name in ("w_plus", *RANGES)]

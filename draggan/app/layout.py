@@ -163,6 +163,11 @@ def result_part(parts: dict) -> None:
             elem_id="kind", min_width=70, scale=0,
         )  # fmt: skip
         button(parts, "download_all", size="sm", min_width=120)
+    with gr.Row(elem_id="project"):
+        button(parts, "save_project", size="sm", min_width=120)
+        parts["open_project"] = gr.UploadButton(
+            I18N("open_project"), elem_id="open-project", size="sm", min_width=120, type="filepath"
+        )
     with gr.Column(visible=False, elem_id="results") as parts["results"], gr.Tabs():
         with gr.Tab(I18N("compare")):
             parts["compare"] = gr.ImageSlider(

@@ -11,7 +11,7 @@ SHOWN = (
     *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
     *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "fetch", "why_not"),
     *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
-    *("delete", "pin", "choices", "more_faces"),
+    *("delete", "pin", "choices", "more_faces", "open_project"),
     *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
     *(f"edit_{name}" for name in EDITS),
     *("about_sliders", *(f"slide_{name}" for name in EDITS)),
@@ -23,7 +23,7 @@ TOOLS = (
 )
 # What can be pressed while nothing runs.
 IDLE = (
-    *("start", "random", "more_faces", "seed", "bring_in"),
+    *("start", "random", "more_faces", "seed", "bring_in", "open_project"),
     *("undo_point", "move_last_point", "clear_points", "place"),
 )
 

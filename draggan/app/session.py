@@ -61,7 +61,7 @@ class Session:
         """Show the face of a seed; psi and model stay as they are if they are None."""
         psi, model = self.psi if psi is None else psi, model or self.model
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             face = self.models.face(model, seed, psi)
             self.model, self.seed, self.psi = model, face.subject.seed, face.subject.psi
             self.show(face, "seed")
@@ -75,20 +75,20 @@ class Session:
     def show(self, face: Face, title: str) -> None:
         """Show a face, and put it into the history under a title."""
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             self._show(Outcome(self.screen.message, self.stage.entry(face, title)))
             self.stage.draw()
 
     def change_photo(self, action: str, *values) -> None:
         """Put a photo in ("open"), take it away ("close") or choose a face of it ("choose"): a method of OpenPhoto."""
         if action != "choose":
-            self._require_idle()
+            self.require_idle()
         getattr(self.photo, action)(*values)
         self._say(self.photo.message)
 
     def offer_faces(self, wanted: list[tuple[str, int]] | None = None) -> None:
         """Small faces to choose from: random ones, or those wanted, each a model and a seed."""
-        self._require_idle()
+        self.require_idle()
         self.choices.offer(self.model, self.psi, wanted)
         self._say(Message("choose_face"))
 
@@ -98,7 +98,7 @@ class Session:
 
     def bring_in(self, preset: str | Preset = "fast") -> None:
         """Find the chosen face in the session's model. Returns at once; see `watch`."""
-        self._require_idle()
+        self.require_idle()
         task = self.photo.task(self.model, preset)
         self.mark("clear_points")
         job = partial(bring_in, task, self.stage, self._worker.stopping)
@@ -109,7 +109,7 @@ class Session:
     def choose_edit(self, name: str, strength: float = 1.0, at_once: bool = False) -> None:
         """Mark an edit's points and region and wait for `start`, or start at once. The marks stay if it fails."""
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             face = self.stage.require_landmarks()
             task = edit_task(face, {name: strength}, self.settings)
             self._forget_task()
@@ -121,7 +121,7 @@ class Session:
     def mark(self, action: str, *values) -> None:
         """Do something to the marks by hand: a method of Marks by name. An edit that waits is left."""
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             if isinstance(self.task, EditTask) and action in ADDING:  # its region stays
                 self.marks.clear_points()
             self.task = self._run = None
@@ -169,7 +169,7 @@ class Session:
     def show_landmarks(self, shown: bool) -> None:
         with self.lock:
             if shown and not self.running:
-                self._require_idle()
+                self.require_idle()
                 self.stage.require_landmarks()
             self.screen.landmarks_shown = bool(shown)
             self.stage.draw()
@@ -189,7 +189,7 @@ class Session:
     def start(self) -> None:
         """Do what is marked, or go on where Stop has left it. Returns at once; see `watch`."""
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             before, strengths = self.history.now, self.sliders.strengths(self.history.now)
             if self.task is None and not self.marks.handles and strengths:  # what the sliders say, by a drag
                 before, sliders = self.sliders.start, self.sliders.task.sliders
@@ -209,7 +209,7 @@ class Session:
             if strength == self.sliders.wanted(name):
                 return
             if not self._following:
-                self._require_idle()
+                self.require_idle()
             self.sliders.move(self.history.now, name, strength)
             self._follow()
 
@@ -293,13 +293,13 @@ class Session:
     def compare_with_this(self) -> None:
         """Compare other results with the one that is shown; asked for again, no longer."""
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             self.history.pin()
             self._say(Message("pinned" if self.history.pinned else "unpinned"))
 
     def _return(self, step: Callable[[History], Entry]) -> None:
         with self.lock:
-            self._require_idle()
+            self.require_idle()
             entry = self.stage.go(step)
             self._forget_task()
             self._slid_for(entry)
@@ -323,7 +323,7 @@ class Session:
     def view(self) -> View:
         """What the page shows now."""
         with self.lock:
-            self._require_idle(running=True)
+            self.require_idle(running=True)
             _, problem = self.models.directions(self.model)
             return view_of(
                 *(self.stage, self._worker, self.sliders, self.photo, problem),
@@ -345,6 +345,6 @@ class Session:
         self._forget_task()
         self.stage.clear()
 
-    def _require_idle(self, running: bool = False) -> None:
+    def require_idle(self, running: bool = False) -> None:
         if self.closed or (self.running and not running):
             raise TranslatedError("closed" if self.closed else "running")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from common.commandline import UserError, run
-from draggan import edit_faces, generators
+from draggan import edit_faces, edit_files, generators
 from draggan.edit_faces import outside_change, parse_edits, parse_seeds, report
 from draggan.editor import EditTask
 from draggan.face import Subject
@@ -103,10 +103,10 @@ def test_a_line_that_was_cut_off_is_done_again(smiles, tmp_path):
     folder, _ = smiles
     lines = (folder / "edits.jsonl").read_text().splitlines()
     (tmp_path / "edits.jsonl").write_text(lines[0] + "\n" + lines[1][:50])
-    assert [r["id"] for r in edit_faces.read_records(tmp_path)] == [0]
+    assert [r["id"] for r in edit_files.read_records(tmp_path)] == [0]
     (tmp_path / "edits.jsonl").write_text(lines[0][:50] + "\n" + lines[1])
     with pytest.raises(UserError, match="line 1 is broken"):
-        edit_faces.read_records(tmp_path)
+        edit_files.read_records(tmp_path)
 
 
 def test_a_failed_face_is_reported_and_stops_nothing(command, tmp_path, monkeypatch):

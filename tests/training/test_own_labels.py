@@ -1,5 +1,6 @@
 """A user's own data: what labels are, in which layouts they lie, and what the real command makes of them."""
 
+import json
 import os
 from pathlib import Path
 
@@ -249,7 +250,10 @@ def test_photos_as_target(tmp_path, kind):
     assert done.returncode == 0, done.stderr
     assert "labels: picture" in done.stdout
     assert f"input: {kind}" in done.stdout
+    made = json.loads((tmp_path / "run/config.json").read_text())["options"]
+    assert (made["gan_start"], made["lambda_features"]) == (0.05, 10)
     row = log_rows(tmp_path / "run")[0]
+    assert float(row["train_features"]) > 0
     assert "val_miou" not in row
     assert 0 < float(row["val_psnr"]) < 60
     assert -1 < float(row["val_ssim"]) < 1
