@@ -180,7 +180,7 @@ EN = {
     "stopped": "Stopped after {step} steps. **Start** goes on from here.",
     "returned": "Back at this result.",
     "opening": "Opening …",
-    "project_opened": "Opened: {count} results are in the history, points and settings are as they were saved.",
+    "project_opened": "Opened, with its results in the history ({count}); points and settings are as they were saved.",
     "not_here": "{model} is not here yet ({size}). **Fetch this model** gets it; until then the picture stays.",
     "fetching": "Fetching {model}: {done:.1f} of about {total:.1f} MB …",
     # why a drag ended

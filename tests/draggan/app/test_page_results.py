@@ -3,8 +3,9 @@
 import zipfile
 
 import av
-from app_server import SLOW, note_says, wait_until
+from app_server import SLOW, STILL, note_says, wait_until
 from browser import OUTPUT
+from canvas import click_picture, fill
 from PIL import Image
 
 
@@ -78,3 +79,45 @@ def test_results_are_compared_deleted_and_downloaded_together(visit, app):
         names = archive.namelist()
         assert archive.testzip() is None
     assert names == ["01_seed5_seed.png", "02_seed5_smile.png", "03_seed5_close-eyes.png", "animation.mp4"]
+
+
+def test_work_is_saved_and_opened_again(visit, app, tmp_path):
+    page, session = visit(), app.only_session()
+    page.click("#edit-smile")
+    note_says(page, "Done: Smile")
+    smile = session.face.picture
+    click_picture(page, 0.4, 0.6)
+    click_picture(page, 0.44, 0.6)
+    wait_until(lambda: len(session.marks.targets) == 1)
+    marks = session.marks.handles, session.marks.targets
+    page.click("#advanced button")
+    page.wait_for_function(STILL, polling=150, timeout=SLOW)  # the sliders are being laid out
+    fill(page, "#max_steps", 33)
+    wait_until(lambda: session.settings.get("max_steps") == 33)
+    with page.expect_download() as download:
+        page.click("#save-project")
+    assert download.value.suggested_filename == "work.draggan"
+    download.value.save_as(tmp_path / "mine.draggan")
+
+    page.click("#random")
+    wait_until(lambda: session.face.subject.seed != 5)
+    page.click("#defaults")
+    wait_until(lambda: not session.settings)
+    page.locator("#project input[type=file]").set_input_files(
+        tmp_path / "mine.draggan"
+    )
+    note_says(page, "Opened, with its results")
+    assert (session.face.picture == smile).all()
+    assert len(session.history.entries) == 5
+    assert (session.marks.handles, session.marks.targets) == marks
+    assert session.settings == {"max_steps": 33}
+    assert page.input_value("#max_steps input[type=number]") == "33"
+    page.screenshot(path=OUTPUT / "project.png", full_page=True)
+    page.click("#start")
+    note_says(page, "Ended after|Done after")
+
+    (tmp_path / "other.draggan").write_bytes(b"something else")
+    page.locator("#project input[type=file]").set_input_files(
+        tmp_path / "other.draggan"
+    )
+    note_says(page, "other.draggan is no project")
