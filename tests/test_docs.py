@@ -23,6 +23,9 @@ from pages import CHINESE, NOTES, PAGES, ROOT, Link, read, twin
 from PIL import Image
 from segmentation_data import SIDE, SMALL, make_pairs, picture_pair
 
+from draggan.face import Subject
+from draggan.project import Project, Result, save
+
 READ = {page: read(page) for page in PAGES}
 COMMANDS = list(dict.fromkeys(command for page in READ.values() for command in page.commands))
 SCRIPTS = list(dict.fromkeys(script for page in READ.values() for script in page.scripts))
@@ -65,6 +68,7 @@ TRIALS = {
     "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --image": Trial("--inversion fast --max-steps 1", codes=(0, 1)),
     "python draggan/edit_faces.py --report": Trial(),
+    "python draggan/edit_faces.py --project": Trial("--device cpu"),
     # the stand-in for StyleGAN2 makes no faces; the minutes are over after the first drag, which is no failure
     "python draggan/learn_directions.py": Trial(
         "--model mobile-ffhq --edits smile --max-steps 4 --max-minutes 0.001"
@@ -97,8 +101,8 @@ def trial(command: str) -> Trial:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project with tiny pairs as data sets, photos, runs, and a stand-in for StyleGAN2."""
+def project(tmp_path_factory, generator, detector):
+    """A copy of the project with tiny pairs as data sets, photos, runs, a saved project, a stand-in for StyleGAN2."""
     copy = tmp_path_factory.mktemp("docs") / "project"
     leave = shutil.ignore_patterns(
         ".git", ".venv*", "__pycache__", "output", "test-output", "checkpoints", "camvid"
@@ -118,6 +122,7 @@ def project(tmp_path_factory):
             half = copy / "datasets/mine" / pair.parent.name / side / pair.name
             half.parent.mkdir(parents=True, exist_ok=True)
             Image.open(pair).crop((left, 0, left + SIDE, SIDE)).save(half)
+    save(copy / "work.draggan", Project([Result(Subject(generator, detector, seed=3).face(), "seed")], 0))
     for name in ("l1-15", "cgan-15"):
         make_run(copy / "output" / name)
     (copy / "photos").mkdir()

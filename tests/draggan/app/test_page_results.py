@@ -103,9 +103,7 @@ def test_work_is_saved_and_opened_again(visit, app, tmp_path):
     wait_until(lambda: session.face.subject.seed != 5)
     page.click("#defaults")
     wait_until(lambda: not session.settings)
-    page.locator("#project input[type=file]").set_input_files(
-        tmp_path / "mine.draggan"
-    )
+    page.locator("#project input[type=file]").set_input_files(tmp_path / "mine.draggan")
     note_says(page, "Opened, with its results")
     assert (session.face.picture == smile).all()
     assert len(session.history.entries) == 5
@@ -117,7 +115,5 @@ def test_work_is_saved_and_opened_again(visit, app, tmp_path):
     note_says(page, "Ended after|Done after")
 
     (tmp_path / "other.draggan").write_bytes(b"something else")
-    page.locator("#project input[type=file]").set_input_files(
-        tmp_path / "other.draggan"
-    )
+    page.locator("#project input[type=file]").set_input_files(tmp_path / "other.draggan")
     note_says(page, "other.draggan is no project")
