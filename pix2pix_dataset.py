@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, run
-from training.pairs import Pair, find_pairs, resolve, validation_split
+from training.pairs import Pair, find_pairs, has_split, resolve, validation_split
 from training.palette_files import write_palette
 from training.pictures import PICTURE, Reader, read_pair
 from training.sizes import Scaling, square
@@ -38,17 +38,18 @@ class Augment(v2.Transform):
     A Mask goes through every geometric transform by nearest neighbour, an Image is scaled with antialiasing.
     """
 
-    def __init__(self, scaling: Scaling, crop: float, jitter: float):
+    def __init__(self, scaling: Scaling, crop: float, jitter: float, flip: bool = True):
         """
         Args:
             scaling: what comes out has the size ``scaling.crop``.
             crop: least fraction of the area that a random crop of a whole picture keeps before it is scaled; 1 always
                 keeps all. Not for pictures that are cropped at their own scale.
             jitter: strength of the photo's changes in brightness, contrast and saturation, 0 to 1.
+            flip: mirror every second picture; not where left and right are different classes.
         """
         super().__init__()
         self.scaling, self.crop = scaling, crop
-        self.flip = v2.RandomHorizontalFlip()
+        self.flip = v2.RandomHorizontalFlip(0.5 if flip else 0.0)
         self.light = v2.Compose(
             [
                 v2.ColorJitter(jitter, jitter, jitter),
@@ -236,6 +237,9 @@ def describe(root: Path, labels: str, direction: str) -> Survey | None:
     """Print how many pairs there are and what their labels are; the survey, if there is a training split."""
     found = {}
     for split in ("train", "val", "test"):
+        if split != "train" and not has_split(root, split):
+            print(f"{split}: none")
+            continue
         try:
             pairs = find_pairs(root, split, labels)
             data = PairDataset(root, split, pairs=pairs, direction=direction, skip_broken=True, cache_mb=0)

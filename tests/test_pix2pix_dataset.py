@@ -164,6 +164,17 @@ def test_augmentation_moves_photo_and_label_together(tmp_path):
     assert sum(np.abs(photo.astype(int) - label).mean() > 4 for photo, label in found) >= 4
 
 
+def test_nothing_is_mirrored_without_flip(tmp_path):
+    """Where left and right are different classes, a mirrored pair would teach the opposite."""
+    make_pairs(tmp_path, train=4, side=64)
+    for flip in (True, False):
+        augment = Augment(square(64), crop=1.0, jitter=0.0, flip=flip)
+        data = PairDataset(tmp_path, "train", scaling=square(64), augment=augment)
+        same = [np.array_equal(halves(data[epoch, 1])[0], data.cache[1][0]) for epoch in range(12)]
+        assert all(same) != flip
+        assert any(same)
+
+
 def test_augmentation_depends_on_seed_epoch_and_index_alone(tmp_path):
     make_pairs(tmp_path)
     augment = Augment(square(32), crop=0.4, jitter=0.5)

@@ -83,7 +83,7 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved
         "cache_mb": options.cache_mb,
         "quiet": quiet,
     }
-    augment = Augment(scaling, options.crop, options.jitter)
+    augment = Augment(scaling, options.crop, options.jitter, options.flip)
     train = PairDataset(root, "train", pairs=train_pairs, augment=augment, seed=options.seed, **common)
     val = PairDataset(root, val_name, pairs=val_pairs, **common)
 

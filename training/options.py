@@ -60,6 +60,9 @@ class TrainOptions:
         0.35, "least fraction of a whole picture's area that a random crop keeps; 1 does not crop"
     )
     jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
+    flip: bool = option(
+        True, "mirror every second picture; --no-flip where left and right are different classes"
+    )
     width: int = option(128, "channels of the decoder at stride 32")
     skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
     cache_mb: int = option(2048, "keep the decoded pictures in memory up to so many MiB; 0 does not")

@@ -52,10 +52,12 @@ def resolve(dataset: str) -> Path:
 
 def validation_split(root: Path) -> str:
     """ "val", or "test" where a data set has no val, as some of pix2pix's."""
-    for split in ("val", "test"):
-        if any((root / folder).is_dir() for folder in (split, f"A/{split}", f"leftImg8bit/{split}")):
-            return split
-    return "val"
+    return "test" if has_split(root, "test") and not has_split(root, "val") else "val"
+
+
+def has_split(root: Path, split: str) -> bool:
+    """Whether there is a folder for a split, in any layout."""
+    return any((root / folder).is_dir() for folder in (split, f"A/{split}", f"leftImg8bit/{split}"))
 
 
 def pictures(folder: Path) -> list[Path]:
