@@ -18,7 +18,7 @@ from draggan.tasks import Progress
 
 REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
 REACH_SIDE = 256  # of the mask of what points reach, pixels
-FAR = 1 / 8  # of the picture's side: points seldom come farther before the face is another one
+FAR = 1 / 6  # of the picture's side: points seldom come farther before the face is another one
 LOOK_EVERY = 8  # steps
 ANOTHER = "another face"  # why a drag ended
 

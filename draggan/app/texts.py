@@ -143,8 +143,8 @@ EN = {
     "favourite_gone": "No longer a favourite.",
     "press_start": "Red points go to the blue ones; only the bright region may change. Press **Start**.",
     "press_start_points": "Press **Start**: red points go to the blue ones. Or mark more points.",
-    "far_target": "A blue point is far away: a face seldom comes that far and stays itself. **Start** ends with the "
-    "last state that does.",
+    "far_target": "A blue point is far away: the picture seldom comes that far and stays whole. **Start** ends with "
+    "the last state that is.",
     "move_last": "Click where the last point belongs: it moves there.",
     "click_target": "Now click where this point shall go.",
     "click_handle": "Press on a point and drag it to where it shall go.",
@@ -341,7 +341,7 @@ ZH = {
     "favourite_gone": "已取消收藏。",
     "press_start": "红点移向蓝点，只有明亮区域会改变。请按**开始**。",
     "press_start_points": "请按**开始**：红点移向蓝点。也可继续取点。",
-    "far_target": "有蓝点太远：人脸很少能移到那里而仍是同一张脸。按**开始**后，会停在最后一个仍是同一张脸的状态。",
+    "far_target": "有蓝点太远：图像很少能移到那里而保持完好。按**开始**后，会停在最后一个完好的状态。",
     "move_last": "请点击最后一点的新位置。",
     "click_target": "请点击该点的目标位置。",
     "click_handle": "请按住一个点，拖到它应去的位置。",

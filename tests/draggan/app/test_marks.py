@@ -27,3 +27,16 @@ def test_marks():
     assert (marks.handles, marks.targets) == ([[11, 21]], [])
     with pytest.raises(TranslatedError, match="Nothing is painted"):
         marks.set_region(np.zeros((8, 8)))
+
+
+def test_a_far_target_is_warned_of():
+    marks = Marks()
+    marks.pair([100, 100], [260, 100], 1024)
+    assert marks.message.key == "press_start_points"
+    marks.pair([100, 100], [100, 300], 1024)
+    assert marks.message.key == "far_target"
+    marks.move("target", 1, 100, 200, 1024)
+    assert marks.message.key == "press_start_points"
+    marks = Marks()
+    marks.pair([10, 10], [30, 10], 64)  # in a small picture sooner
+    assert marks.message.key == "far_target"

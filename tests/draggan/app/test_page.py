@@ -179,12 +179,12 @@ def test_a_closed_page_frees_its_session(visit, app):
     wait_until(lambda: not folder.exists())
 
 
-def test_a_page_that_is_loaded_again_finds_its_work(visit, app):
+def test_a_page_that_is_loaded_again_finds_its_work(visit, app, long_drags):
     page, session = visit(leaves=True), app.only_session()
     page.fill("#seed input", "7")
     page.keyboard.press("Enter")
     wait_until(lambda: session.face.subject.seed == 7)
-    draw(page, (0.35, 0.75), (0.35, 0.55))
+    draw(page, (0.35, 0.75), (0.35, 0.6))
     note_says(page, "Press Start")
     page.click("#start")
     note_says(page, "step [2-9]", "#progress")

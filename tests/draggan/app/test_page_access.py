@@ -61,7 +61,7 @@ def test_the_face_and_what_is_said_fit_into_a_window(visit, app):
     assert abs(left["x"] - (1920 - right["x"] - right["width"])) < 30  # in the middle
 
 
-def test_keys_press_the_buttons(visit, app):
+def test_keys_press_the_buttons(visit, app, long_drags):
     page, session = visit(), app.only_session()
     seed = session.seed
     page.click("#tagline")  # no field has the focus
@@ -84,7 +84,7 @@ def test_keys_press_the_buttons(visit, app):
     assert page.is_visible("#picture .before")
     page.keyboard.up("b")
     assert not page.is_visible("#picture .before")
-    draw(page, (0.4, 0.7), (0.4, 0.4))
+    draw(page, (0.4, 0.7), (0.4, 0.55))
     note_says(page, "Press Start")
     page.keyboard.press("Enter")
     note_says(page, "step [2-9]", "#progress")
