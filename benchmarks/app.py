@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from common.commandline import UserError, option, parse, run
+from draggan import points
 from draggan.app.handlers import Handlers
 from draggan.app.sessions import Sessions
 from draggan.drag import Settings
@@ -193,6 +194,7 @@ def on_the_page(sessions: Sessions, browser, url: str) -> tuple[np.ndarray, int]
 
 
 def previews(browser, port: int, rounds: int) -> None:
+    points.LOOK_EVERY = STEPS + 1  # the target is so far that a look would end the drag
     sessions = Sessions()
     sessions.models.face(sessions.models.default, 5)
     page = launch(Handlers(sessions, 5), server_name="127.0.0.1", server_port=port)

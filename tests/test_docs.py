@@ -86,6 +86,8 @@ TRIALS = {
         "--epochs 1 --ratios off,1:50 --image-size 32 --batch-size 2 --encoder scratch --device cpu"
     ),
     "python benchmarks/generator.py": Trial("--repeats 1 --device cpu"),
+    "python benchmarks/likeness.py": Trial("photos photos"),
+    "python benchmarks/classes.py": Trial("--classes 2,3 --steps 1 --rounds 1 --image-size 32 --device cpu"),
     "python benchmarks/app.py": Trial(f"--rounds 1 --sessions 2 --port {PORT}"),
     "python benchmarks/photos.py": Trial("--only face.jpg --presets fast --device cpu"),
     "python benchmarks/sliders.py": Trial("--seeds 3 --frames 3 --device cpu"),

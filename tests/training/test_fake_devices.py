@@ -17,7 +17,7 @@ from FCN_network2 import Generator, GeneratorParams
 def test_training_steps(tmp_path, monkeypatch, request, script, head):
     """The scripts as they are, up to their loop; its steps are then taken on the device."""
     pairs, kept = make_pairs(tmp_path / "pairs"), {}
-    monkeypatch.setattr(script.Training, "fit", lambda self, step: kept.update(training=self, step=step))
+    monkeypatch.setattr(script.Training, "fit", lambda self, step, **_: kept.update(training=self, step=step))
     words = [
         "x",
         "--dataset",

@@ -53,6 +53,7 @@ def test_results_are_compared_deleted_and_downloaded_together(visit, app):
         "src => document.querySelector('#picture .shown').src !== src", arg=old, timeout=SLOW
     )
     assert session.history.now is slim
+    page.wait_for_function("[...document.images].every(one => one.complete)", timeout=SLOW)
     page.click("#delete")
     wait_until(lambda: len(session.history.entries) == 2)
     assert not slim.path.exists()
