@@ -39,6 +39,9 @@ class History:
         self.entries: list[Entry] = []  # the gallery, oldest first
         self.before: Entry | None = None  # what the last task began with
         self.pinned: Entry | None = None  # what everything is compared with instead
+        self._removed: Entry | None = (
+            None  # its files stay until the next result: a page may still be loading them
+        )
         self._trail: list[Entry] = []
         self._at = -1
 
@@ -58,7 +61,7 @@ class History:
         return self.pinned or self.before or (mine[-1] if mine else None)
 
     def add(self, entry: Entry) -> None:
-        known = self._all()
+        known, self._removed = self._all(), None
         self.entries = [*self.entries, entry][-self.most :]
         self._go_on(entry)
         self._sweep(known)
@@ -86,8 +89,10 @@ class History:
         """The shown result leaves the gallery and the trail; the one before it is shown, or the one after it."""
         if len(self.entries) < 2 or self.place < 0:
             raise TranslatedError("last_result")
-        gone, at = self.now, self.place
+        gone, at, before = self.now, self.place, self._all()
+        self._removed = gone
         self.keep(lambda one: one is not gone)
+        self._sweep(before)  # what was removed before that
         if self.now is None:
             self._go_on(self.entries[max(at - 1, 0)])
         return self.now
@@ -123,7 +128,7 @@ class History:
         self._at = len(self._trail) - 1
 
     def _all(self) -> list[Entry]:
-        return [*self.entries, *self._trail, *filter(None, (self.before, self.pinned))]
+        return [*self.entries, *self._trail, *filter(None, (self.before, self.pinned, self._removed))]
 
     def _sweep(self, known: list[Entry]) -> None:
         """Delete the files of those that were known and to which nothing leads any more."""

@@ -56,9 +56,9 @@ def test_results_are_compared_deleted_and_downloaded_together(visit, app):
     page.wait_for_function("[...document.images].every(one => one.complete)", timeout=SLOW)
     page.click("#delete")
     wait_until(lambda: len(session.history.entries) == 2)
-    assert not slim.path.exists()
     page.click("#edit-close-eyes")
     note_says(page, "Done: Close eyes|Close eyes ended")
+    assert not slim.path.exists()
     for kind in ("mp4", "gif", "webp"):
         page.click("#kind input")
         page.get_by_role("option", name=kind).click()
