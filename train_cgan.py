@@ -69,6 +69,8 @@ class Options(TrainOptions):
     d_lr: float = option(4e-4, "peak learning rate of the discriminator (Adam, beta1 0.5)")
 
     def settle(self, pictures: bool) -> None:
+        if pictures and self.patience and self.lambda_gan:
+            raise UserError("--patience goes by L1, which a GAN makes worse on photos; use --max-minutes")
         for name, value in (PICTURES if pictures else LABEL_MAPS).items():
             if getattr(self, name) is None:
                 setattr(self, name, value)

@@ -81,6 +81,8 @@ class PointsTask:
         self._first = self._least = float(np.linalg.norm(handles - targets, axis=1).mean())
         self._kept_at, self._kept_handles = self._first, handles
         if self._drag:
+            if self._same(now := self.start.with_styles(self._drag.styles)):
+                self._kept = now.styles
             self._drag.set_points(handles, targets)
             self._begun_at = self._drag.steps_done
 

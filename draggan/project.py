@@ -187,9 +187,7 @@ def _read(about: dict, tensors: dict[str, Tensor], tools: Tools) -> Project:
     settings = dict(about["settings"])
     Settings(**settings)  # unknown names and values that cannot be
     region = None if region is None else (region > 0).numpy().astype(np.float32)
-    return Project(
-        results[-MOST_RESULTS:], at - max(len(results) - MOST_RESULTS, 0), handles, targets, region, settings
-    )
+    return Project(results, at, handles, targets, region, settings)
 
 
 def _read_subject(about: dict, number: int, tensors: dict[str, Tensor], tools: Tools) -> Subject:

@@ -93,14 +93,15 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved
     )
     in_order = EpochSampler(len(val), options.batch_size, shuffle=False, rank=rank, ranks=ranks)
     workers = options.workers if options.workers >= 0 else min(8, (os.cpu_count() or 2) // 2)
-    same = scaling.resize == "squash"  # of one size, so that validation can have batches
+    # Pictures that keep their shapes make no batch.
+    alone = {} if scaling.resize == "squash" else {"batch_size": 1}
     loader = {"batch_size": options.batch_size, "pin_memory": accelerator.device.type == "cuda"}
     return Data(
         root,
         train,
         val,
         DataLoader(train, sampler=shuffled, num_workers=workers, persistent_workers=workers > 0, **loader),
-        DataLoader(val, sampler=in_order, num_workers=0, **loader | ({} if same else {"batch_size": 1})),
+        DataLoader(val, sampler=in_order, num_workers=0, **loader | alone),
         label_sample(train),
         found,
         palette,

@@ -45,7 +45,9 @@ def describe(
         outside = truth_classes(data.label_sample, palette)[1]
         found["outside_palette"] = outside.float().mean().item()
         if labels.weights is not None:
-            found["class_weights"] = dict(zip(palette.classes, labels.weights.tolist(), strict=False))
+            weights = dict(zip(labels.colours, labels.weights.tolist(), strict=False))
+            known = {name: tuple(map(float, colour)) for name, colour in palette.classes.items()}
+            found["class_weights"] = {name: weights[c] for name, c in known.items() if c in weights}
     return found
 
 

@@ -10,6 +10,7 @@ from draggan import project
 from draggan.app.jobs import UNEDITED
 from draggan.app.marks import Marks
 from draggan.app.session import Session
+from draggan.app.settings import RANGES, setting
 from draggan.app.texts import Message, TranslatedError
 from draggan.photo_editor import PhotoSubject
 from draggan.project import Project, ProjectError, Result
@@ -21,10 +22,10 @@ def write(session: Session) -> Path:
         history, marks = session.history, session.marks
         entries = history.entries if history.place >= 0 else [*history.entries[1:], history.now]
         results = [Result(entry.face, entry.title) for entry in entries]
-        at = entries.index(history.now)
-        work = Project(results, at, marks.handles, marks.targets, marks.region, session.settings)
-        path = session.stage.folder.path / f"work{project.SUFFIX}"
-        project.save(path, work)
+        points = [[list(point) for point in each] for each in (marks.handles, marks.targets)]
+        work = Project(results, entries.index(history.now), *points, marks.region, dict(session.settings))
+    path = session.stage.folder.path / f"work{project.SUFFIX}"
+    project.save(path, work)  # not under the lock: a photo takes a while
     return path
 
 
@@ -40,7 +41,12 @@ def take_in(session: Session, path: Path | str, name: str) -> Message:
         return models.generator(model), models.detector, models.directions(model)[0]
 
     try:
+        session.require_idle()
         work = project.open_project(path, tools)
+        # what a person could have set here, and no more: the queue is everybody's
+        chosen = {
+            name: setting(name, value) for name, value in work.settings.items() if name in ("w_plus", *RANGES)
+        }
     except ProjectError:
         raise TranslatedError("bad_project", name=name[:80]) from None
     finally:
@@ -60,7 +66,7 @@ def take_in(session: Session, path: Path | str, name: str) -> Message:
         session.screen.marks = Marks(
             work.handles, work.targets, work.region, size=work.shown.generator.resolution
         )
-        session.settings = work.settings
+        session.settings = {name: value for name, value in chosen.items() if value is not None}
         session.model = work.shown.generator.name
         session.stage.draw()
         message = Message("project_opened", {"count": len(entries)})
