@@ -9,6 +9,8 @@ from PIL import Image
 
 from draggan.editor import EditTask
 
+SHOWN_NOW = "() => document.querySelector('#picture .shown').src"
+
 
 def choose_model(page, name: str) -> None:
     page.click("#model input")
@@ -89,14 +91,12 @@ def test_random_face_and_landmarks(visit, app):
     session = app.only_session()
     assert page.input_value("#seed input") == str(session.face.subject.seed)
     for seed, key in ((4123456789, "Tab"), (3, "Enter")):
-        old = page.get_attribute("#picture .shown", "src")
+        old = page.evaluate(SHOWN_NOW)
         page.fill("#seed input", str(seed))
         page.keyboard.press(key)
-        changed = "src => document.querySelector('#picture .shown').src !== src"
-        page.wait_for_function(
-            changed, arg=page.evaluate("u => new URL(u, location).href", old), timeout=SLOW
-        )
-        assert session.face.subject.seed == seed
+        # The session first: the picture of the face before may still be on its way to the page.
+        wait_until(lambda seed=seed: session.face.subject.seed == seed)
+        page.wait_for_function(f"src => ({SHOWN_NOW})() !== src", arg=old, timeout=SLOW)
     page.fill("#seed input", "-1")
     page.keyboard.press("Enter")
     note_says(page, "The seed must be a whole number")
