@@ -3,7 +3,7 @@
     alignment = ffhq_alignment(points, size=1024)     # points (68, 2) in pixels of the photo
     aligned = cut(photo, alignment)                   # (1024, 1024, 3), as the generator's training pictures
     region = face_region(alignment.to_aligned(points), 1024)
-    pasted = paste(photo, change, region, alignment)  # photo + change, inside the region only
+    pasted = paste(photo, change, points, alignment)  # a change of the aligned picture (motion.py), in the photo
 
 Pure functions of arrays. Points are (x, y) in pixels, pixel centres at whole numbers, in the photo or in the
 aligned picture. The square and its padding follow the rule by which the FFHQ data set was made (Karras et al.
@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from draggan.frame import frame
+from draggan.motion import Change
 
 # FFHQ: half the side of the square is the larger of these shares of the eye-to-eye and the eye-to-mouth
 # distance; its centre lies this share of the way from the eyes to the mouth.
@@ -26,9 +27,6 @@ PAD_BLUR, PAD = 0.02, 0.3
 LARGEST_SQUARE = 4.0  # sides of the photo; a larger one is no face but stray points
 # Of the region that may change, in units of the outer-eye distance.
 FOREHEAD, MARGIN, FEATHER = 0.35, 0.1, 0.2
-# How much change makes the photo's own fine structure go, from and to, in levels; over what distance the change
-# is averaged, and what counts as fine, in units of the outer-eye distance.
-GHOST_FROM, GHOST_ALL, GHOST_BLUR, GHOST_FINE = 6.0, 30.0, 0.02, 0.1
 
 
 @dataclass(frozen=True)
@@ -167,30 +165,6 @@ def face_region(points: np.ndarray, size: int, also: np.ndarray | None = None) -
     return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
-def fine_structure(rest: np.ndarray, unit: float) -> np.ndarray:
-    """What is finer than GHOST_FINE in a float32 picture (H, W, 3); unit: the outer-eye distance in pixels."""
-    return rest - cv2.GaussianBlur(rest, (0, 0), GHOST_FINE * unit)
-
-
-def ghost_share(change: np.ndarray, unit: float) -> np.ndarray:
-    """How much of a photo's own fine structure goes where a change (H, W, 3) is: (H, W) in [0, 1].
-
-    0 where nothing changes nearby. change: levels of 0 to 255, float32; unit: the outer-eye distance in pixels.
-    """
-    amount = cv2.GaussianBlur(np.abs(change).mean(axis=2), (0, 0), GHOST_BLUR * unit)
-    return np.clip((amount - GHOST_FROM) / (GHOST_ALL - GHOST_FROM), 0, 1)
-
-
-def without_ghosts(change: np.ndarray, fine: np.ndarray, unit: float) -> np.ndarray:
-    """A change (H, W, 3) that also takes away what it would leave behind; levels of 0 to 255, float32.
-
-    fine: `fine_structure` of photo minus reconstruction. It stays where it was while the face moves: the old
-    corner of a mouth would shine through the new one. So it goes in the measure in which its surroundings
-    change; where nothing does, the result is exactly 0. unit: the outer-eye distance in pixels.
-    """
-    return change - ghost_share(change, unit)[..., None] * fine
-
-
 def box_in_photo(alignment: Alignment, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of a photo of that shape which the aligned square touches."""
     low = np.clip(np.floor(alignment.corners.min(axis=0)).astype(int), 0, (shape[1], shape[0]))
@@ -222,27 +196,18 @@ def to_photo(
     return cv2.resize(drawn, shape, interpolation=cv2.INTER_AREA) if finer > 1 else drawn
 
 
-def paste(
-    photo: np.ndarray,
-    change: np.ndarray,
-    region: np.ndarray,
-    alignment: Alignment,
-    gone: np.ndarray | None = None,
-) -> np.ndarray:
-    """A copy of a photo (H, W, 3) uint8 with a change added, at the photo's own resolution.
+def paste(photo: np.ndarray, change: Change, points: np.ndarray, alignment: Alignment) -> np.ndarray:
+    """A copy of a photo (H, W, 3) uint8 with a change of its cut-out made at the photo's own resolution.
 
-    change: (size, size, 3) float32, in levels of 0 to 255, on the aligned picture.
-    region: (size, size) float32 in [0, 1], its share there. Where it is 0 the photo's pixels stay bit for bit.
-    gone: `ghost_share` of the change. A photo's pixels are not those of its aligned picture; what gets lost on the
-    way there and back, no change can take away. In a small face that is much of an eye, which would stay on its lid.
+    points: landmarks (68, 2) in the photo. Where the change does nothing, the photo's pixels stay bit for bit.
     """
     box = box_in_photo(alignment, photo.shape)
     out = photo.copy()
     if out[box].size:
-        added = to_photo(change, alignment, box)
-        if gone is not None and gone.any():
-            held = to_photo(cut(photo, alignment).astype(np.float32), alignment, box, cv2.BORDER_REPLICATE)
-            added -= to_photo(gone, alignment, box)[..., None] * (out[box] - held)
-        moved = out[box] + to_photo(region, alignment, box)[..., None] * added
-        out[box] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+        flow = to_photo(change.flow, alignment, box) @ alignment.matrix[:, :2].T.astype(np.float32)
+        there = Change(
+            flow, *(to_photo(each, alignment, box) for each in (change.share, change.new, change.shade))
+        )
+        origin = np.array((box[1].start, box[0].start))
+        out[box] = there.apply(photo[box], np.asarray(points) - origin)
     return out

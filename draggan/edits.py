@@ -118,11 +118,14 @@ def _lower_face(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
     return (Ellipse(middle, (half_width, half_height), face.across, feather=0.2),)
 
 
-def _mouth(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
-    """Mouth and the folds beside it."""
-    centre = points[48:60].mean(axis=0) - face.pixels(0, 0.02)
-    half_width = 0.5 * float(np.linalg.norm(points[54] - points[48])) + 0.3 * face.unit
-    return (Ellipse(centre, (half_width, 0.42 * face.unit), face.across),)
+def _smiling(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    """Mouth, folds, cheeks and lower lids: a smile of the mouth alone is a smirk."""
+    lids = points[[40, 41, 46, 47]].mean(axis=0)
+    reach = abs((points[8] - lids) @ face.down)
+    centre = points[48:60].mean(axis=0)
+    centre = lids + ((centre - lids) @ face.across) * face.across + 0.5 * reach * face.down
+    half_width = 0.5 * abs((points[13] - points[3]) @ face.across) + 0.05 * face.unit
+    return (Ellipse(centre, (half_width, 0.5 * reach + 0.1 * face.unit), face.across, feather=0.5),)
 
 
 def _eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
@@ -191,7 +194,7 @@ EDITS = {
             drag=SLIM_DRAG,
         ),
         Edit(
-            *("smile", "Smile", _smile, _mouth, True),
+            *("smile", "Smile", _smile, _smiling, True),
             shows=("mouth_width", "mouth_lift"),
             keeps=("lip_gap",),
             goal=0.38,

@@ -26,22 +26,18 @@ from draggan.alignment import (
     cut,
     face_region,
     ffhq_alignment,
-    fine_structure,
-    ghost_share,
     hull,
     paste,
-    without_ghosts,
 )
 from draggan.face import Face, Subject
-from draggan.frame import frame
 from draggan.generators import Directions, Generator
 from draggan.inversion import Inversion, Inverted, Preset
 from draggan.landmarks import Detection, LandmarkDetector
+from draggan.motion import LUMA, Change, explain
 from draggan.perceptual import Perceptual
 from draggan.photos import NOTE, Photo, PhotoError
 from draggan.tasks import Progress
 
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 # Of the drag in a photo, beside what edits.py says: landmarks follow it less than in a generated picture, so it
 # goes on for longer; and a jaw in smaller steps, or it is pulled in much too far before they have seen it.
 DRAG = {"slim": {"max_steps": 64, "lr": 0.002}, "smile": {"max_steps": 112}}
@@ -80,9 +76,9 @@ class CutOut:
 class PhotoSubject(Subject):
     """The person on a photo: the cut-out, and the generator that draws it with the styles that were found.
 
-    What a face shows, and what its landmarks are found in, is the cut-out with the change: edited minus
-    reconstructed. So the photo keeps its own skin, hair and background, and the face of the styles that were
-    found is the photo itself.
+    What a face shows, and what its landmarks are found in, is the cut-out with the change: what moves in the
+    generator's picture moves in the photo (motion.py). So the photo keeps its own skin, hair and background, and the
+    face of the styles that were found is the photo itself.
     """
 
     note = NOTE
@@ -100,9 +96,7 @@ class PhotoSubject(Subject):
         super().__init__(inverted.generator, detector, directions)
         self.cut_out, self.inverted = cut_out, inverted
         self._regions: dict[bytes | None, np.ndarray] = {}
-        self._unit = frame(cut_out.points).unit
         self._reconstructed = self._image(Face(self, inverted.styles))
-        self._fine = fine_structure(cut_out.aligned - self._reconstructed, self._unit)
 
         # Some faces are found in the photo, but no longer in the cut-out: there it is known where to look.
         self._box = None
@@ -142,36 +136,39 @@ class PhotoSubject(Subject):
         image = face.generator.image(face.styles)[0].float().clamp(-1, 1)
         return image.add(1).mul(127.5).permute(1, 2, 0).contiguous().cpu().numpy()
 
-    def change(self, face: Face) -> np.ndarray:
-        """What a face changes in the cut-out: (size, size, 3) float32 in levels of 0 to 255."""
-        change = without_ghosts(self._image(face) - self._reconstructed, self._fine, self._unit)
-        return self._in_colours(change)
+    def change(self, face: Face, size: int | None = None) -> Change:
+        """What a face changes in the cut-out, or in one of fewer pixels."""
+        aligned, region, before = self.cut_out.aligned, self.region(face), self._reconstructed
+        if size is None or size >= self.cut_out.size:
+            size, after = self.cut_out.size, self._image(face)
+        else:
+            aligned, region, before = (
+                cv2.resize(each, (size, size), interpolation=cv2.INTER_AREA)
+                for each in (aligned, region, before)
+            )
+            after = face.generator.picture(face.styles, size).astype(np.float32)
+        change = explain(before, after, aligned, self._points(size), region)
+        if self.cut_out.photo.grey:
+            grey = (np.repeat((each @ LUMA)[..., None], 3, axis=2) for each in (change.new, change.shade))
+            change = Change(change.flow, change.share, *grey)
+        return change
 
-    def _in_colours(self, change: np.ndarray) -> np.ndarray:
-        """A change (H, W, 3) without colour where the photo is grey."""
-        if not self.cut_out.photo.grey:
-            return change
-        return np.repeat((change @ LUMA)[..., None], 3, axis=2)
+    def _points(self, size: int) -> np.ndarray:
+        """The photo's landmarks in a cut-out of so many pixels."""
+        return (self.cut_out.points + 0.5) * (size / self.cut_out.size) - 0.5
 
     def draw(self, face: Face, size: int | None = None) -> np.ndarray:
         """The cut-out (size, size, 3) uint8 with the change that a face makes."""
-        aligned, region = self.cut_out.aligned, self.region(face)
-        if size is None or size >= self.cut_out.size:
-            change = self.change(face)
-        else:
-            drawn, aligned, region = (
-                cv2.resize(each, (size, size), interpolation=cv2.INTER_AREA)
-                for each in (self._reconstructed, aligned, region)
-            )
-            change = face.generator.picture(face.styles, size).astype(np.float32) - drawn
-            change = self._in_colours(change)
-        return np.clip(np.rint(aligned + region[..., None] * change), 0, 255).astype(np.uint8)
+        change = self.change(face, size)
+        aligned, size = self.cut_out.aligned, len(change.share)
+        if size < self.cut_out.size:
+            aligned = cv2.resize(aligned, (size, size), interpolation=cv2.INTER_AREA)
+        return change.apply(aligned, self._points(size))
 
     def paste(self, face: Face) -> np.ndarray:
         """The whole photo (H, W, 3) uint8, sRGB, with that change; pixels outside the region as they were."""
-        change = self.change(face)
-        gone = ghost_share(change, self._unit)
-        return paste(self.cut_out.photo.pixels, change, self.region(face), self.cut_out.alignment, gone)
+        cut_out = self.cut_out
+        return paste(cut_out.photo.pixels, self.change(face), cut_out.face.points, cut_out.alignment)
 
 
 class PhotoTask:
