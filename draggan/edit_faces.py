@@ -49,6 +49,7 @@ from draggan.generators import (
     load_generator,
 )
 from draggan.identity import Identity, identity_distance, outside_change
+from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
 from draggan.photo_batch import PhotoSource, list_photos
@@ -197,7 +198,7 @@ def parse_edits(names: str, strengths: str) -> list[tuple[str, float]]:
 
 def check_directions(model: str, directions: Directions | None, edits: list[tuple[str, float]]) -> None:
     """UserError where a model has no direction for one of the edits."""
-    missing = [name for name, _ in edits if directions is None or name not in directions]
+    missing = [name for name, _ in edits if directions is None or learned_as(name) not in directions]
     if missing:
         raise UserError(
             f"--instant: {model} has no direction for {', '.join(missing)}; leave --instant away, or learn it: "
@@ -300,10 +301,15 @@ def edit_face(
 
 
 def groups(subject: Subject, edits: list[tuple[str, float]]) -> list[dict[str, float]]:
-    """What is done at once, one after the other: all edits where each has a direction, else one by one."""
-    if subject.directions is not None and all(name in subject.directions for name, _ in edits):
-        return [dict(edits)]
-    return [{name: strength} for name, strength in edits]
+    """What is done at once, one after the other: all edits where each has a direction, else one by one.
+
+    Parts of edits come last: whether a face winks can be told of nothing but the wink.
+    """
+    parts = [{name: strength} for name, strength in edits if EDITS[name].part_of]
+    edits = [(name, strength) for name, strength in edits if not EDITS[name].part_of]
+    if edits and subject.directions is not None and all(name in subject.directions for name, _ in edits):
+        return [dict(edits), *parts]
+    return [{name: strength} for name, strength in edits] + parts
 
 
 def settings_for(subject: Subject, names: Iterable[str], options: Options) -> Settings:

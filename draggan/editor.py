@@ -16,12 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from draggan.drag import Drag, Settings, Step, with_settings
-from draggan.edits import EDITS, Plan, kept, measures, plan_edits, reached, share
+from draggan.edits import EDITS, Plan, kept, plan_edits, reached, share, shortest
 from draggan.face import Face, Subject
+from draggan.generators.region import blend_mask
+from draggan.identity import same_person
 from draggan.instant import Sliders
-from draggan.tasks import Progress
+from draggan.measures import measures
+from draggan.tasks import ANOTHER, Progress
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
 FIRST_LOOK = 8  # until then the tracker is right about the handles; starting anew from landmarks costs steps
@@ -30,6 +34,19 @@ FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
 NEARLY = 0.12  # share of the way that may be missing where an edit is shown by the measures it is judged by
 MASK_SIDE = 256  # pixels, of the mask of an edit's region
+WEAKER = (0.8, 0.6, 0.4, 0.2)  # shares of a change that are tried where all of it makes another face
+# What an edit falls short in, by the measure; plain words, which the app has in Chinese, too.
+SHORT = {
+    "jaw_width": "the jaw has moved too little",
+    "mouth_width": "the width of the mouth has changed too little",
+    "mouth_lift": "the corners of the mouth have moved too little",
+    "lip_gap": "the lips have parted too little",
+    "eye_opening": "the lids have moved too little",
+    "eye_opening_left": "the lids of the eye on the left have moved too little",
+    "eye_opening_right": "the lids of the eye on the right have moved too little",
+    None: "the points have moved too little",
+    "kept": "something else in the face has moved along",
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,8 @@ class EditTask:
         # The face that the drag at work began with, and the drag; its changes stay where the edits may reach.
         self._begun = self.start.reaching(self.plan.mask(self.start.generator.resolution, MASK_SIDE))
         self._drag: Drag | None = None
-        self._steps = self._run()
+        self._whole: EditTask | None = None  # the edit that this one is a part of
+        self._steps = self._run_part() if named_part(self.edits) else self._run()
 
     def __iter__(self) -> Iterator[Progress]:
         return self._steps
@@ -95,6 +113,8 @@ class EditTask:
 
     @property
     def face(self) -> Face:
+        if self.reason is None and self._whole is not None:
+            return self._part(self._whole.face)
         if self.reason is None and self._drag is not None:
             return self._begun.with_styles(self._drag.styles)
         return self.result.face
@@ -127,8 +147,26 @@ class EditTask:
                 return None
             if found.share > self.result.share:
                 self.result = found
-                self._end("the direction got farther than the drag alone")
+                self._end("no progress")
         return None
+
+    def _run_part(self) -> Iterator[Progress]:
+        """Do the whole edit, unseen, and draw it in this one's region."""
+        strengths = {named_part(self.edits): self.edits[self.name]}
+        self._whole = EditTask(self.start, strengths, 1.0, None, self.goal, self.instant, self.sliders)
+        for progress in self._whole:
+            yield replace(progress, face=progress.face and self._part(progress.face))
+        self.result = replace(self._whole.result, face=self._part(self._whole.result.face))
+        self.reason = self._whole.reason
+
+    def _part(self, whole: Face) -> Face:
+        start, root = self.start, self.start.subject.generator
+        if whole is start:
+            return start
+        soft = self.plan.mask(root.resolution, 4 * start.base.resolution, soft=True)
+        return start.inside(blend_mask(root, soft), whole.styles).reaching(
+            self.plan.mask(root.resolution, MASK_SIDE)
+        )
 
     def _by_directions(self) -> Face | None:
         """The face by directions alone; None where they are missing or do not help."""
@@ -227,7 +265,36 @@ class EditTask:
 
     def _end(self, reason: str) -> None:
         self.reason = reason
-        self.result = replace(self.result, reason=f"{reason}, {self.result.share:.0%} of the way")
+        if not same_person(self.start, self.result.face):
+            self._weaken()
+        result = self.result
+        why = f"{reason}, {result.share:.0%} of the way" + ("" if result.ok else f": {self.short}")
+        self.result = replace(result, reason=why)
+
+    def _weaken(self) -> None:
+        """Go back along the change until the face is still the same person's."""
+        self.reason, found, best = ANOTHER, self.result, self.start
+        begun = found.face.region.under if found.face.region else self.start
+        for part in WEAKER:
+            face = found.face.with_styles(torch.lerp(begun.styles, found.face.styles, part))
+            if has_landmarks(face) and same_person(self.start, face):
+                best = face
+                break
+        ok = best is not self.start and self._done(best.points)
+        self.result = self._result(best, ok, ANOTHER, found.steps, found.mean_distance)
+
+    @property
+    def short(self) -> str:
+        """In plain words what the result falls short in; "" where it is what was asked."""
+        if self.result.ok:
+            return ""
+        if self._whole is not None:
+            return self._whole.short
+        points, shares = self.result.face.points, self._shares(self.result.face.points)
+        least = min(shares, key=shares.get)
+        if shares[least] >= (EDITS[least].goal if self.goal is None else self.goal):
+            return SHORT["kept"]
+        return SHORT[shortest(least, self._plans[least], self._points, points)]
 
 
 def as_progress(step: Step, face: Face | None = None, share: float | None = None) -> Progress:
@@ -235,6 +302,11 @@ def as_progress(step: Step, face: Face | None = None, share: float | None = None
         step.number, step.seconds, loss=step.loss, handles=step.points,
         distance=float(step.distances.mean()), face=face, share=share,
     )  # fmt: skip
+
+
+def named_part(edits: Mapping[str, float]) -> str:
+    """The edit that a single one is a part of; "" where it is none, or where there are several."""
+    return EDITS[next(iter(edits))].part_of if len(edits) == 1 else ""
 
 
 def has_landmarks(face: Face) -> bool:

@@ -10,12 +10,13 @@ negative strength does the opposite (a wider jaw, a frown).
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from draggan.frame import Ellipse, Frame, frame, region_mask
+from draggan.measures import EYES, SIDES, measures
 
-EYES = (range(36, 42), range(42, 48))
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and the lower point below it
 MAX_STRENGTH = 2.0
 
@@ -106,6 +107,27 @@ def _raise_brows(points: np.ndarray, face: Frame, strength: float) -> dict[int, 
     return offsets | {i: np.zeros(2) for i in (37, 38, 43, 44)}
 
 
+def _neutral(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
+    """A mouth that is wider, more lifted or more open than one at rest comes to rest; narrowed lids open."""
+    found, (width, lift, opening) = measures(points), AT_REST
+    narrower = 0.5 * strength * max(found["mouth_width"] - width, 0.0)
+    lower = strength * max(found["mouth_lift"] - lift, 0.0)
+    offsets = {48: face.pixels(narrower, lower), 54: face.pixels(-narrower, lower)}
+    shut = strength * max(found["lip_gap"], 0.0)
+    # The lower lip does most of it: its outer middle goes along with the inner one, the upper's by a little.
+    offsets |= {i: face.pixels(0, 0.3 * shut) for i in (51, 62)} | {
+        i: face.pixels(0, -0.7 * shut) for i in (57, 66)
+    }
+    for side, eye in zip(SIDES, EYES, strict=True):
+        eye_points = points[list(eye)]
+        missing = max(opening - found[f"eye_opening_{side}"], 0.0) * np.linalg.norm(
+            eye_points[3] - eye_points[0]
+        )
+        offsets |= {eye[i]: -0.7 * strength * missing * face.down for i in (1, 2)}
+        offsets |= {eye[i]: 0.3 * strength * missing * face.down for i in (4, 5)}
+    return offsets
+
+
 # --- the regions that may change ------------------------------------------------------------------------------
 
 
@@ -128,15 +150,18 @@ def _smiling(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
     return (Ellipse(centre, (half_width, 0.5 * reach + 0.1 * face.unit), face.across, feather=0.5),)
 
 
-def _eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
-    """Both eyes with their lids, up to the brows."""
+def _eyes(points: np.ndarray, face: Frame, eyes: tuple[int, ...] = (0, 1)) -> tuple[Ellipse, ...]:
+    """Eyes (0: left in the picture, 1: right) with their lids, up to the brows."""
     ellipses = []
-    for eye in EYES:
-        eye_points = points[list(eye)]
+    for eye_points in (points[list(EYES[eye])] for eye in eyes):
         width = float(np.linalg.norm(eye_points[3] - eye_points[0]))
         centre = eye_points.mean(axis=0)
         ellipses.append(Ellipse(centre, (0.8 * width, 0.5 * width), face.across, feather=0.45))
     return tuple(ellipses)
+
+
+def _mouth_and_eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
+    return _smiling(points, face) + _eyes(points, face)
 
 
 def _jaw_and_mouth(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
@@ -150,6 +175,7 @@ def _brows(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
     return (Ellipse(centre, (0.8 * face.unit, 0.3 * face.unit), face.across),)
 
 
+AT_REST = (0.59, 0.03, 0.28)  # mouth width, mouth lift, eye opening: medians of the generator's closed mouths
 SLIM = 0.15  # share of the way to the middle
 SMILE = (0.12, 0.10)  # outward and up
 KEPT = 0.05
@@ -172,6 +198,9 @@ class Edit:
     scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
     farthest: float = 0.0  # the most where a face does not show the edit otherwise
     least_steps: int = 0  # of a drag from the start; it does not count as done before
+    # The edit that is done, and then drawn in this one's region alone. A wink: landmarks, which know faces as
+    # symmetric, would read a single closed eye as half open.
+    part_of: str = ""
     drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
 
@@ -204,15 +233,20 @@ EDITS = {
         # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
         Edit(
             *("close-eyes", "Close eyes", _close_eyes, _eyes, False),
-            shows=("eye_opening",),
+            shows=("eye_opening_left", "eye_opening_right"),
             goal=0.45,
             aim=0.65,
-            scales=(1.5, 2.5),  # lids meet some way after landmarks say so, at little cost
+            scales=(2.0, 2.75),  # lids meet some way after landmarks say so, at little cost
             farthest=3.0,  # eyes in shadow and lids deep in their sockets
             least_steps=32,
             drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,
         ),
+        Edit("wink-left", "Wink (left)", _close_eyes, partial(_eyes, eyes=(0,)), False, part_of="close-eyes"),
+        Edit(
+            "wink-right", "Wink (right)", _close_eyes, partial(_eyes, eyes=(1,)), False, part_of="close-eyes"
+        ),
+        Edit("neutral", "Neutral", _neutral, _mouth_and_eyes, False, drag=SMILE_DRAG),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
         Edit("big-eyes", "Big eyes", _big_eyes, _eyes, True),
         Edit("open-mouth", "Open mouth", _open_mouth, _jaw_and_mouth, False, ("lip_gap",)),
@@ -267,34 +301,7 @@ def plan_edits(strengths: dict[str, float], points: np.ndarray) -> Plan:
     return Plan(handles, handles + np.array([offsets[i] for i in indices]), region, indices)
 
 
-# --- measures -------------------------------------------------------------------------------------------------
-
-
-def measures(points: np.ndarray) -> dict[str, float]:
-    """What the edits change, in units of the outer-eye distance.
-
-    jaw_width: mean distance of the jaw points 3-13, 4-12 and 5-11. mouth_width: between the corners.
-    mouth_lift: how far the corners are above the middle of the lips. lip_gap: between the inner lips in the
-    middle. eye_opening: mean gap of the lids over the width of the eye (a ratio of its own).
-    """
-    points = np.asarray(points, np.float64)
-    face = frame(points)
-
-    def distance(i: int, j: int) -> float:
-        return float(np.linalg.norm(points[i] - points[j]))
-
-    middle = 0.5 * (points[51] + points[57])
-    openings = [
-        (distance(a + 1, a + 5) + distance(a + 2, a + 4)) / (2 * max(distance(a, a + 3), 1e-6))
-        for a in (36, 42)
-    ]
-    return {
-        "jaw_width": np.mean([distance(i, 16 - i) for i in (3, 4, 5)]).item() / face.unit,
-        "mouth_width": distance(48, 54) / face.unit,
-        "mouth_lift": float(face.along(middle - 0.5 * (points[48] + points[54]))[1]),
-        "lip_gap": float(face.along(points[66] - points[62])[1]),
-        "eye_opening": float(np.mean(openings)),
-    }
+# --- how far a face has come -----------------------------------------------------------------------------------
 
 
 def reached(name: str, before: dict[str, float], after: dict[str, float]) -> bool | None:
@@ -308,7 +315,7 @@ def reached(name: str, before: dict[str, float], after: dict[str, float]) -> boo
             and abs(after["lip_gap"] - before["lip_gap"]) <= KEPT
         )
     if name == "close-eyes":
-        return after["eye_opening"] <= 0.60 * before["eye_opening"]
+        return all(after[m] <= 0.60 * before[m] for m in EDITS[name].shows)
     return None
 
 
@@ -317,17 +324,30 @@ def share(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> float:
 
     The least over what the edit is to change (its `shows`), or else over its moving points on average.
     """
+    if EDITS[name].shows:
+        return min(_shares(name, plan, start, now).values())
     wanted = np.array(start, np.float64)
     wanted[list(plan.indices)] = plan.targets
-    if EDITS[name].shows:
-        first, found, last = measures(start), measures(now), measures(wanted)
-        return min(
-            (found[m] - first[m]) / (last[m] - first[m]) if last[m] != first[m] else 1.0
-            for m in EDITS[name].shows
-        )
     way, moved = wanted - start, now - start
     length = float(np.sum(way**2))
     return float(np.sum(moved * way)) / length if length > 0 else 1.0
+
+
+def _shares(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> dict[str, float]:
+    """The share of the way in each measure that an edit is to change."""
+    wanted = np.array(start, np.float64)
+    wanted[list(plan.indices)] = plan.targets
+    first, found, last = measures(start), measures(now), measures(wanted)
+    return {
+        m: (found[m] - first[m]) / (last[m] - first[m]) if last[m] != first[m] else 1.0
+        for m in EDITS[name].shows
+    }
+
+
+def shortest(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> str | None:
+    """The measure in which landmarks `now` (68, 2) are farthest from an edit's targets; None: it shows no measure."""
+    shares = _shares(name, plan, start, now)
+    return min(shares, key=shares.get, default=None)
 
 
 def kept(name: str, start: np.ndarray, now: np.ndarray) -> float:

@@ -60,7 +60,7 @@ class Sliders:
         find_edit(name, strength)
         if name not in self.available:
             return 0.0
-        sign = _sign(strength)
+        name, sign = learned_as(name), _sign(strength)
         if (name, sign) not in self._tried:
             self._tried[name, sign] = self._try(name, sign)
         return self._tried[name, sign]
@@ -87,7 +87,7 @@ class Sliders:
         styles, size = start.styles.clone(), start.base.resolution
         mask = styles.new_zeros(1, 1, size, size)
         for name, scale in scales.items():
-            styles += scale * start.subject.directions.change(name, start.styles)
+            styles += scale * start.subject.directions.change(learned_as(name), start.styles)
             mask = torch.maximum(mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0])
         face = start.inside(mask, styles)
         for name in scales:
@@ -105,6 +105,8 @@ class Sliders:
     def _beside(self, name: str, strength: float, other: str, other_strength: float) -> float:
         """What share more of its scale an edit needs beside another one, both at strength 1 or -1."""
         pair = sorted([(name, _sign(strength)), (other, _sign(other_strength))])
+        if EDITS[name].part_of or EDITS[other].part_of:  # which landmarks cannot tell
+            return 0.0
         if not all(self.scale(*each) for each in pair):
             return 0.0
         if tuple(pair) not in self._pairs:
@@ -240,7 +242,12 @@ class SliderTask:
 def learned_edits(face: Face) -> tuple[str, ...]:
     """The edits that have a direction for this face."""
     directions = face.subject.directions
-    return tuple(name for name in EDITS if directions is not None and name in directions)
+    return tuple(name for name in EDITS if directions is not None and learned_as(name) in directions)
+
+
+def learned_as(name: str) -> str:
+    """Whose direction an edit goes along: its own, or that of the edit that it is a part of."""
+    return EDITS[name].part_of or name
 
 
 def _sign(strength: float) -> int:

@@ -14,13 +14,12 @@ import numpy as np
 from draggan.drag import Drag, Settings
 from draggan.face import Face
 from draggan.identity import SamePerson
-from draggan.tasks import Progress
+from draggan.tasks import ANOTHER, Progress
 
 REACH = 0.15  # of the picture's side: how wide the surroundings of a point are that move along
 REACH_SIDE = 256  # of the mask of what points reach, pixels
 FAR = 1 / 6  # of the picture's side: points seldom come farther before the face is another one
 LOOK_EVERY = 8  # steps
-ANOTHER = "another face"  # why a drag ended
 
 
 def reach(handles: np.ndarray, targets: np.ndarray, size: int) -> np.ndarray:

@@ -18,6 +18,8 @@ import numpy as np
 
 from draggan.face import Face
 
+ANOTHER = "another face"  # why a task ended: farther on it would be one
+
 
 @dataclass(frozen=True)
 class Progress:

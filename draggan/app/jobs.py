@@ -122,7 +122,7 @@ def end_message(task: Task, step: int) -> Message:
         return Message("stopped", {"step": step})
     how = {"step": step, "reason": task.reason, "share": task.share}
     if isinstance(task, EditTask):
-        how["edit"] = list(task.edits)
+        how |= {"edit": list(task.edits), "reason": task.short or task.reason}
     elif task.ok:
         return Message("points_done", how)
     if task.ok:

@@ -7,6 +7,7 @@ translated, too: the name of an edit, why a drag ended. So are the messages of a
 from typing import NamedTuple
 
 from common.commandline import UserError
+from draggan.editor import SHORT
 from draggan.face import NoFaceError
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
@@ -77,6 +78,9 @@ EN = {
     "slim": "Slim face",
     "smile": "Smile",
     "close-eyes": "Close eyes",
+    "wink-left": "Wink (left)",
+    "wink-right": "Wink (right)",
+    "neutral": "Neutral",
     "open-eyes": "Open eyes",
     "big-eyes": "Big eyes",
     "open-mouth": "Open mouth",
@@ -189,7 +193,7 @@ EN = {
     "no progress": "no progress",
     "step limit": "the step limit",
     "another face": "farther on it would be another face",
-    "the direction got farther than the drag alone": "what was learned got farther than the drag",
+    **{why: why for why in SHORT.values()},
     "the face was lost": "the face was lost",
     "numbers ran away": "the numbers ran away; try a lower learning rate",
     # what a person can mend
@@ -278,6 +282,9 @@ ZH = {
     "slim": "瘦脸",
     "smile": "微笑",
     "close-eyes": "闭眼",
+    "wink-left": "眨眼（左侧）",
+    "wink-right": "眨眼（右侧）",
+    "neutral": "平静",
     "open-eyes": "睁眼",
     "big-eyes": "大眼",
     "open-mouth": "张嘴",
@@ -383,7 +390,15 @@ ZH = {
     "no progress": "没有进展",
     "step limit": "已达步数上限",
     "another face": "再往前就会变成另一张脸",
-    "the direction got farther than the drag alone": "学到的方向比拖动走得更远",
+    "the jaw has moved too little": "下颌的变化不够",
+    "the width of the mouth has changed too little": "嘴宽的变化不够",
+    "the corners of the mouth have moved too little": "嘴角的移动不够",
+    "the lips have parted too little": "嘴唇张开得不够",
+    "the lids have moved too little": "眼睑的移动不够",
+    "the lids of the eye on the left have moved too little": "画面左侧眼睛的眼睑移动不够",
+    "the lids of the eye on the right have moved too little": "画面右侧眼睛的眼睑移动不够",
+    "the points have moved too little": "各点的移动不够",
+    "something else in the face has moved along": "脸上其他部分也跟着变了",
     "the face was lost": "人脸丢失",
     "numbers ran away": "数值发散，请降低学习率",
     "bad_seed": "种子必须是 0 到 4294967295 的整数。",
