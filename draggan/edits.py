@@ -65,14 +65,17 @@ def _smile(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.nda
     return corners | {i: np.zeros(2) for i in (51, 57, 62, 66)}
 
 
-def _close_eyes(points: np.ndarray, face: Frame, strength: float) -> dict[int, np.ndarray]:
-    """Both lids to a common line near the lower lid; the corners of the eyes stay."""
-    close = min(CLOSE * strength, 1.0)  # share of the gap that closes; the lids never cross
-    offsets = {i: np.zeros(2) for i in (36, 39, 42, 45)}
-    for upper, lower in LIDS:
-        gap = points[lower] - points[upper]
-        offsets[upper] = (1 - LOWER_LID) * close * gap
-        offsets[lower] = -LOWER_LID * close * gap
+def _close_eyes(
+    points: np.ndarray, face: Frame, strength: float, eyes: tuple[int, ...] = (0, 1)
+) -> dict[int, np.ndarray]:
+    """The lids of eyes (0: left in the picture, 1: right) to a line near the lower lid; the corners stay."""
+    close, offsets = min(CLOSE * strength, 1.0), {}  # share of the gap that closes; the lids never cross
+    for eye in eyes:
+        offsets |= {EYES[eye][0]: np.zeros(2), EYES[eye][3]: np.zeros(2)}
+        for upper, lower in LIDS[2 * eye : 2 * eye + 2]:
+            gap = points[lower] - points[upper]
+            offsets[upper] = (1 - LOWER_LID) * close * gap
+            offsets[lower] = -LOWER_LID * close * gap
     return offsets
 
 
@@ -178,7 +181,7 @@ def _brows(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
 AT_REST = (0.59, 0.03, 0.28)  # mouth width, mouth lift, eye opening: medians of the generator's closed mouths
 SLIM = 0.15  # share of the way to the middle
 SMILE = (0.12, 0.10)  # outward and up
-KEPT = 0.05
+KEPT = 0.07  # a closed mouth may part a little, as people's do
 CLOSE, LOWER_LID = 0.95, 0.15  # share of the gap that closes, and how much of that the lower lid does
 
 
@@ -242,9 +245,19 @@ EDITS = {
             drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
             drag=EYES_DRAG,
         ),
-        Edit("wink-left", "Wink (left)", _close_eyes, partial(_eyes, eyes=(0,)), False, part_of="close-eyes"),
         Edit(
-            "wink-right", "Wink (right)", _close_eyes, partial(_eyes, eyes=(1,)), False, part_of="close-eyes"
+            *("wink-left", "Wink (left)", partial(_close_eyes, eyes=(0,)), partial(_eyes, eyes=(0,)), False),
+            part_of="close-eyes",
+        ),
+        Edit(
+            *(
+                "wink-right",
+                "Wink (right)",
+                partial(_close_eyes, eyes=(1,)),
+                partial(_eyes, eyes=(1,)),
+                False,
+            ),
+            part_of="close-eyes",
         ),
         Edit("neutral", "Neutral", _neutral, _mouth_and_eyes, False, drag=SMILE_DRAG),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
