@@ -10,16 +10,15 @@
 
 import io
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from common.commandline import write_atomically
-from draggan.alignment import cut, ffhq_alignment
+from draggan.face_search import search
 from draggan.frame import frame
 from draggan.landmarks import Detection, LandmarkDetector
 
@@ -29,8 +28,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 400_000_000
 MIN_SIDE = 64  # pixels
-MIN_EYES = 16  # pixels between the outer corners of the eyes
-SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmarks found again in a cut-out
+MIN_EYES = 24  # pixels between the outer corners of the eyes
 NOTE = "AI-edited: the face in this photo was changed by a neural network"
 
 
@@ -43,9 +41,12 @@ MESSAGES = {
     "too_large": "{name} has more than {most} megapixels{size}, which is the limit; make it smaller",
     "too_small": "{name} has {width} x {height} pixels, too few for a face; at least {least} on each side",
     "damaged": "{name} is damaged or was cut off; save or download it again",
-    "no_face": "no face found in {name} (by {detector}); it should look into the camera, unhidden",
-    "small_face": "the face in {name} is too small ({widest:.0f} pixels from eye to eye, at least {least}); "
-    "take a larger photo",
+    "no_face": "no face found in {name} (by {detector}), also not turned or enlarged; both eyes, nose and mouth should "
+    "be seen",
+    "small_face": "the largest face in {name} is too small: {widest:.0f} pixels between the outer eye corners, at least "
+    "{least} are needed; take the photo at its full size, or from nearer",
+    "turned_face": "what may be a face in {name} is turned too far, hidden or blurred (by {detector}); take a photo in "
+    "which both eyes, nose and mouth are seen",
     "bad_face": "the face in {name} cannot be used: {reason}",
     "animated": "{name} is animated or has several pages: the first is taken",
     "exif": "{name} has unreadable EXIF data: it may lie on its side",
@@ -232,35 +233,16 @@ def _convert(image: Image.Image, source, target) -> Image.Image:
 
 
 def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Detection]:
-    """All faces of a photo that are large enough, largest first; PhotoError where there is none."""
-    pixels = photo.pixels
-    scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
-    if scale < 1:
-        size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    found = getattr(detector, "detect_all", detector.detect)(pixels)
-    if not found:
-        raise PhotoError.of("no_face", name=photo.name, detector=detector.name)
-    faces = [_refined(photo, face, scale, detector) for face in found]
-    large = [face for face in faces if frame(face.points).unit >= MIN_EYES]
-    if not large:
-        widest = max(frame(face.points).unit for face in faces)
+    """All faces of a photo that are large enough, largest first, whichever way up it is; see face_search.py.
+
+    PhotoError where there is none, which says whether one was seen that is too small, or may be hidden.
+    """
+    found = search(photo.pixels, detector)
+    large = [face for face in found.faces if frame(face.points).unit >= MIN_EYES]
+    if large:
+        return large
+    if found.faces:
+        widest = max(frame(face.points).unit for face in found.faces)
         raise PhotoError.of("small_face", name=photo.name, widest=widest, least=MIN_EYES)
-    return large
-
-
-def _refined(photo: Photo, face: Detection, scale: float, detector: LandmarkDetector) -> Detection:
-    """A face of the shrunken photo in the photo's pixels, its landmarks found again upright and close by."""
-    points = (face.points + 0.5) / scale - 0.5
-    box = tuple(v / scale for v in face.box)
-    try:
-        alignment = ffhq_alignment(points, 512)
-        again = detector.detect(cut(photo.pixels, alignment))
-    except ValueError:
-        again = []
-    for other in again:
-        there = alignment.to_photo(other.points).astype(np.float32)
-        if np.linalg.norm(there - points, axis=1).mean() < 0.15 * frame(points).unit:  # the same face
-            points = there
-            break
-    return replace(face, points=points.astype(np.float32), box=box)
+    kind = "turned_face" if found.doubtful else "no_face"
+    raise PhotoError.of(kind, name=photo.name, detector=detector.name)
