@@ -20,10 +20,16 @@ from draggan.alignment import cut, ffhq_alignment
 from draggan.frame import frame
 from draggan.landmarks import Detection, LandmarkDetector
 
-SEARCH_SIDE = 2048  # pixels of the longer side: faces are searched at no more, their landmarks found again close by
+SEARCH_SIDE = (
+    2048  # pixels of the longer side: faces are searched at no more, their landmarks found again close by
+)
 LARGER, LARGER_SIDE = 2, 4096  # how much larger small faces are looked for, at no more pixels than this
-LARGER_TURNED_SIDE = 2560  # the same where the picture is turned as well: there are three ways, and none is likely
-SMALL = 90  # pixels between the eyes when searched: where no face is larger, there may be others just too small
+LARGER_TURNED_SIDE = (
+    2560  # the same where the picture is turned as well: there are three ways, and none is likely
+)
+SMALL = (
+    90  # pixels between the eyes when searched: where no face is larger, there may be others just too small
+)
 SECOND_LOOKS = (160, 256, 512)  # pixels of the cut-outs in which a face must be found again
 SAME = 0.15  # of the eye distance: how far two landmarks of one face may be apart on average
 
@@ -94,7 +100,9 @@ def _with_others(faces: list[Detection], more: list[Detection]) -> list[Detectio
     found = list(faces)
     for face in more:
         centre = face.points.mean(axis=0)
-        if all(np.linalg.norm(one.points.mean(axis=0) - centre) > 0.5 * frame(one.points).unit for one in found):
+        if all(
+            np.linalg.norm(one.points.mean(axis=0) - centre) > 0.5 * frame(one.points).unit for one in found
+        ):
             found.append(face)
     return found
 
@@ -102,7 +110,9 @@ def _with_others(faces: list[Detection], more: list[Detection]) -> list[Detectio
 def _turned_back(face: Detection, turn: int, size: tuple[int, int], scale: float) -> Detection:
     """A face of the scaled picture of `size` (width, height), turned by so many quarters, in the picture's pixels."""
     left, top, right, bottom = face.box
-    corners = np.array([(left, top), (right, bottom)]) - 0.5  # pixel centres are at whole numbers, edges between
+    corners = (
+        np.array([(left, top), (right, bottom)]) - 0.5
+    )  # pixel centres are at whole numbers, edges between
     points = [_unturn(np.asarray(each, np.float64), turn, size) for each in (face.points, corners)]
     points, corners = ((each + 0.5) / scale - 0.5 for each in points)
     box = (*(corners.min(axis=0) + 0.5), *(corners.max(axis=0) + 0.5))

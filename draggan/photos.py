@@ -14,17 +14,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from common.commandline import write_atomically
 from draggan.face_search import search
 from draggan.frame import frame
 from draggan.landmarks import Detection, LandmarkDetector
+from draggan.photo_formats import in_eight_bits, is_heif, open_float_tiff, open_heif
 
 # Other formats that Pillow knows are left out: some start programs, some are no photos.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".avif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".jp2",
+    ".heic",
+    ".heif",
+)
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 400_000_000
 MIN_SIDE = 64  # pixels
@@ -41,16 +56,17 @@ MESSAGES = {
     "too_large": "{name} has more than {most} megapixels{size}, which is the limit; make it smaller",
     "too_small": "{name} has {width} x {height} pixels, too few for a face; at least {least} on each side",
     "damaged": "{name} is damaged or was cut off; save or download it again",
-    "no_face": "no face found in {name} (by {detector}), also not turned or enlarged; both eyes, nose and mouth should "
-    "be seen",
-    "small_face": "the largest face in {name} is too small: {widest:.0f} pixels between the outer eye corners, at least "
-    "{least} are needed; take the photo at its full size, or from nearer",
+    "no_face": "no face found in {name} (by {detector}), also not turned or enlarged; both eyes, nose and mouth "
+    "should be seen",
+    "small_face": "the largest face in {name} is too small: {widest:.0f} pixels between the outer eye corners, at "
+    "least {least} are needed; take the photo at its full size, or from nearer",
     "turned_face": "what may be a face in {name} is turned too far, hidden or blurred (by {detector}); take a photo in "
     "which both eyes, nose and mouth are seen",
     "bad_face": "the face in {name} cannot be used: {reason}",
     "animated": "{name} is animated or has several pages: the first is taken",
     "exif": "{name} has unreadable EXIF data: it may lie on its side",
     "bits": "{name} has more than 8 bits a colour: the edited photo has 8",
+    "holes": "{name} has pixels that are no numbers: they are black, infinite ones white",
     "cmyk": "{name} is a CMYK photo: the edited photo is RGB",
     "profile": "{name} has a broken colour profile: its colours are taken as sRGB",
 }
@@ -145,24 +161,13 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError.of("unreadable", name=name, reason=error.strerror) from None
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        raise PhotoError.of("heic", name=name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures, whose size is looked at below
-            Image.init()
-            known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
-            image = Image.open(io.BytesIO(data), formats=known)
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
-    except Exception:  # whatever bytes that are no picture set off in a decoder
-        raise PhotoError.of("no_picture", name=name) from None
+    notices: list[Notice] = []
+    image = _identified(data, name, notices)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f" ({width} x {height})")
     if min(width, height) < MIN_SIDE:
         raise PhotoError.of("too_small", name=name, width=width, height=height, least=MIN_SIDE)
-    notices = []
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         notices.append(Notice("animated", name))
     try:
@@ -177,18 +182,49 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
     return _as_photo(image, name, notices)
 
 
+def _identified(data: bytes, name: str, notices: list[Notice]) -> Image.Image:
+    """A picture, as a rule not decoded yet; PhotoError where it is none that is known."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures, whose size is looked at later
+            if is_heif(data):
+                if (image := open_heif(data)) is None:
+                    raise PhotoError.of("heic", name=name)
+                return image
+            Image.init()
+            known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
+            try:
+                return Image.open(io.BytesIO(data), formats=known)
+            except UnidentifiedImageError:
+                if (values := open_float_tiff(data, MAX_PIXELS)) is None:
+                    raise
+                return _deep(values, name, notices)
+    except Image.DecompressionBombError:
+        raise _too_large(name) from None
+    except OverflowError as error:
+        raise _too_large(name, f" ({error.args[0]} x {error.args[1]})") from None
+    except PhotoError:
+        raise
+    except Exception:  # whatever bytes that are no picture set off in a decoder
+        raise PhotoError.of("no_picture", name=name) from None
+
+
 def _too_large(name: str, size: str = "") -> PhotoError:
     return PhotoError.of("too_large", name=name, most=MAX_PIXELS // 1_000_000, size=size)
+
+
+def _deep(values: np.ndarray, name: str, notices: list[Notice]) -> Image.Image:
+    """A picture of numbers with more than 8 bits, (H, W) or (H, W, 3 or 4)."""
+    pixels, holes = in_eight_bits(values)
+    notices += [Notice("bits", name), *([Notice("holes", name)] if holes else [])]
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def _as_photo(image: Image.Image, name: str, notices: list[Notice]) -> Photo:
     """From any mode to RGB; the profile is applied, and kept where the colours stay in it."""
     profile, alpha = image.info.get("icc_profile"), None
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        notices.append(Notice("bits", name))
-        values = np.asarray(image, np.float32)
-        top = 255.0 if values.max() <= 255 else 65535.0
-        image = Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+        image = _deep(np.asarray(image), name, notices)
     elif image.mode == "CMYK":
         notices.append(Notice("cmyk", name))
         try:

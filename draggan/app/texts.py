@@ -442,6 +442,7 @@ ZH = {
     "photo_animated": "{name} 是动图或有多页：只取第一幅。",
     "photo_exif": "{name} 的 EXIF 数据无法读取：方向可能不对。",
     "photo_bits": "{name} 每种颜色超过 8 位：编辑后的照片为 8 位。",
+    "photo_holes": "{name} 含有无效数值的像素：作为黑色，无穷大作为白色。",
     "photo_cmyk": "{name} 是 CMYK 照片：编辑后的照片为 RGB。",
     "photo_profile": "{name} 的颜色配置已损坏：按 sRGB 处理。",
     "no_photo": "请先放入照片：拖入、粘贴或拍摄。",
