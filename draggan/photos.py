@@ -10,7 +10,7 @@
 
 import io
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,18 @@ class Photo:
     alpha: np.ndarray | None = None  # (H, W) uint8
     profile: bytes | None = None  # ICC, of `own`; None: sRGB
     notices: tuple[Notice, ...] = field(default=())  # what was done to it, a sentence each
+    before: "Photo | None" = field(
+        default=None, repr=False
+    )  # as it came, of one that was edited; see `edited`
+
+    def edited(self, pixels: np.ndarray) -> "Photo":
+        """This photo with edited pixels (H, W, 3) uint8, sRGB: what further faces of it are edited in."""
+        own = pixels if self.own is self.pixels else self.in_own_colours(pixels)
+        return replace(self, pixels=pixels, own=own, before=self.unedited)
+
+    @property
+    def unedited(self) -> "Photo":
+        return self.before or self
 
     def in_own_colours(self, pixels: np.ndarray) -> np.ndarray:
         """Edited sRGB pixels (H, W, 3) uint8 in the photo's own colour space; unchanged ones bit for bit."""
