@@ -37,7 +37,7 @@ from draggan.edit_files import (
     write_picture,
 )
 from draggan.editor import EditTask, edit_settings
-from draggan.edits import EDITS, EditError, find_edit, reached
+from draggan.edits import EDITS, EditError, find_edit, reached, report_problems
 from draggan.face import Face, NoFaceError, Subject
 from draggan.face_sources import LATENT_ENDINGS, LatentSource, SeedSource, open_latents, save_latents
 from draggan.generators import (
@@ -93,6 +93,7 @@ class Options:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    report_problems()
     if options.report:
         folders = [Path(name) for name in options.output.split(",")]
         print(report(folders))

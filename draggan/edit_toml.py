@@ -16,6 +16,7 @@
     [shows]                         # what tells how far it has come; without: the points that are moved
     distances = [[48, 54]]          # between landmarks
     measures = ["mouth_width"]      # of edits.measures
+    keeps = ["lip_gap"]             # measures that stay
     goal = 0.5                      # share of the way at which it counts as done
     [drag]                          # settings of the drag
     lr = 0.005
@@ -47,6 +48,7 @@ MAX_BYTES = 64_000
 MOST_EDITS = 50
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
+MEASURES += ("eye_opening_left", "eye_opening_right")
 DRAG = {"lr": (1e-4, 0.02), "mask_weight": (0.0, 100.0), "max_steps": (1, 500)}
 FARTHEST = 0.5  # face units that a landmark may be moved at strength 1
 
@@ -133,6 +135,7 @@ def _edit(name: str, table: _Table) -> Edit:
     region = _region(table, mirror)
     shows = table.table("shows")
     measures = shows.get("measures", [], _are_measures, f"a list of {', '.join(MEASURES)}")
+    keeps = shows.get("keeps", [], _are_measures, f"a list of {', '.join(MEASURES)}")
     pairs = shows.get("distances", [], _are_pairs, "a list of pairs of landmarks, as in [[31, 35]]")
     goal = shows.get("goal", 0.5, _between(0.1, 1.0), "a share from 0.1 to 1")
     shows.end()
@@ -161,6 +164,7 @@ def _edit(name: str, table: _Table) -> Edit:
         region,
         signed,
         shows=(*measures, *distances),
+        keeps=tuple(keeps),
         goal=float(goal),
         aim=min(1.0, goal + 0.05),
         drag=drag,
@@ -289,8 +293,4 @@ def _are_pairs(value: Any) -> bool:
 
 
 def _are_measures(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(measure in MEASURES for measure in value if isinstance(measure, str))
-        and (all(isinstance(measure, str) for measure in value))
-    )
+    return isinstance(value, list) and all(isinstance(one, str) and one in MEASURES for one in value)

@@ -8,6 +8,7 @@ Every edit takes a strength: 1 is the default, 0 does nothing, 2 is twice as far
 negative strength does the opposite (a wider jaw, a frown).
 """
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -209,9 +210,15 @@ EDITS = {
         Edit("raise-brows", "Raise brows", _raise_brows, _brows, True),
     )
 }
-# Edits of one's own, and a line on each file that is none: the commands say them.
+# Edits of one's own, and a line on each file that is none, which the commands say.
 OWN, PROBLEMS = read_folder(MORE_EDITS, EDITS)
 EDITS |= OWN
+
+
+def report_problems() -> None:
+    """Say on stderr which files of edits of one's own are left out, and why: a line each."""
+    for problem in PROBLEMS:
+        print(f"left out: {problem}", file=sys.stderr)
 
 
 def find_edit(name: str, strength: float = 1.0) -> Edit:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from common.commandline import UserError
 from draggan.editor import SHORT
+from draggan.edits import OWN
 from draggan.face import NoFaceError
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
@@ -459,6 +460,10 @@ ZH = {
     "no_such_result": "该结果已不存在。",
     "failed": "未成功：{reason}",
 }
+
+for edit in OWN.values():  # edits of one's own bring their titles along
+    EN.setdefault(edit.name, edit.title)
+    ZH.setdefault(edit.name, edit.title_zh)
 
 
 def say(key: str, language: str = "en", **values) -> str:
