@@ -16,7 +16,7 @@ edits.jsonl are skipped. Exit code 0 when every face shows its edit, 1 when some
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,9 @@ from draggan.edit_files import (
     write_picture,
 )
 from draggan.editor import EditTask, edit_settings
-from draggan.edits import EDITS, EditError, find_edit, reached
+from draggan.edits import EDITS, EditError, find_edit, reached, report_problems
 from draggan.face import Face, NoFaceError, Subject
+from draggan.face_sources import LATENT_ENDINGS, LatentSource, SeedSource, open_latents, save_latents
 from draggan.generators import (
     DEFAULT_MODEL,
     DEFAULT_PSI,
@@ -52,7 +53,7 @@ from draggan.identity import Identity, identity_distance, outside_change
 from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
-from draggan.photo_batch import PhotoSource, list_photos
+from draggan.photo_batch import PhotoSource, list_photos, parse_faces
 from draggan.photo_editor import PhotoSubject
 from draggan.project import ProjectError, open_project
 
@@ -63,7 +64,10 @@ class Options:
     seeds: str = option("0-7", "faces to edit: 0-7 or 1,5,10-19; a seed is always the same face")
     image: str | None = option(None, "a photo, or a folder of them, instead of --seeds")
     inversion: str = option("fast", "how a photo's face is brought into the generator", tuple(INVERSIONS))
-    face: int = option(0, "which face of a photo: 0 the largest, 1 the next, ...")
+    face: str = option("0", "which faces of a photo: 0 the largest, 1 the next, ...; several as 0,2; or all")
+    latent: str | None = option(
+        None, "a file of latents, W or W+, instead of --seeds: npz, npy, safetensors or pt"
+    )
     inversions: str | None = option(None, "folder to keep inverted faces in, and to take them from again")
     strength: str = option("1.0", "how far, 0 to 2, below 0 the opposite; one number, or one for each edit")
     output: str = option("output/edits", "folder for the results; for --report one or more, with commas")
@@ -78,6 +82,7 @@ class Options:
     direction: bool = option(
         True, "begin with the learned direction where there is one; without: the drag alone"
     )
+    save_latent: str = option("no", "write W+ of each edited face beside its picture", tuple(LATENT_ENDINGS))
     report: bool = option(False, "print the table of --output and do nothing else")
     project: str | None = option(
         None, "a project saved in the app: write the picture that it shows, and do nothing else"
@@ -88,6 +93,7 @@ class Options:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    report_problems()
     if options.report:
         folders = [Path(name) for name in options.output.split(",")]
         print(report(folders))
@@ -98,8 +104,9 @@ def main() -> None:
     edits = parse_edits(options.edit, options.strength)
     photos = list_photos(options.image) if options.image else {}
     keys = list(photos) or parse_seeds(options.seeds)
-    if options.face < 0:
-        raise UserError(f"--face {options.face}: 0 is the largest face, 1 the next")
+    faces = parse_faces(options.face)
+    if options.image and options.latent:
+        raise UserError("--image and --latent: give one of them")
     if not 0 <= options.psi <= 2:
         raise UserError(f"--psi {options.psi:g}: the truncation is 0 to 2; 0.7 is usual")
     if options.max_steps is not None and options.max_steps < 1:
@@ -111,12 +118,16 @@ def main() -> None:
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
 
-    output = Path(options.output)
+    output, generator, latents = Path(options.output), None, {}
+    if options.latent:
+        generator = open_model(options.model, device)
+        latents = open_latents(options.latent, generator)
+        keys = list(latents)
     done = open_output(output, settings_of(options))
     todo = [key for key in keys if key not in done]
     if todo:
         try:
-            generator = load_generator(options.model, device)
+            generator = generator or load_generator(options.model, device)
             detector = landmark_detector(options.landmarks, device)
             directions = load_directions(generator) if options.direction else None
             if options.instant:
@@ -124,10 +135,12 @@ def main() -> None:
             identity = Identity()
             if photos:
                 source = PhotoSource(
-                    *(photos, generator, detector, identity, options.inversion, options.face),
+                    *(photos, generator, detector, identity, options.inversion, faces),
                     keep=options.inversions,
                     directions=directions,
                 )
+            elif options.latent:
+                source = LatentSource(generator, detector, directions, latents)
             else:
                 source = SeedSource(generator, detector, directions, options.psi)
         except (ModelError, NoFaceError) as error:
@@ -137,19 +150,28 @@ def main() -> None:
         )
         with tqdm(total=len(keys), initial=len(keys) - len(todo), unit="face") as bar:
             for key in todo:
-                bar.set_description(f"seed {key}" if isinstance(key, int) else key)
-                record = edit_face(source, identity, key, edits, options, output, bar)
-                append_record(output, record)
-                done[key] = record
+                done[key] = []
+                for part in source.parts(key):
+                    bar.set_description(f"seed {part}" if isinstance(part, int) else part)
+                    done[key].append(edit_face(source, identity, part, edits, options, output, bar))
+                    append_record(output, done[key][-1])
                 bar.update()
     else:
         print(f"all {len(keys)} faces are in {output} already", file=sys.stderr)
 
-    records = [done[key] for key in keys]
+    records = [record for key in keys for record in done[key]]
     write_contact_sheet(output, records)
     print(report([output]))
     if any(not record["ok"] for record in records):
         sys.exit(1)
+
+
+def open_model(name: str, device: torch.device) -> Generator:
+    """A generator by name. UserError where it cannot be used."""
+    try:
+        return load_generator(name, device)
+    except ModelError as error:
+        raise UserError(str(error)) from None
 
 
 def draw_project(path: Path, output: Path, options: Options) -> Path:
@@ -209,31 +231,15 @@ def check_directions(model: str, directions: Directions | None, edits: list[tupl
 def settings_of(options: Options) -> dict:
     """The options that decide what a folder holds."""
     names = ["edit", "strength", "model", "psi", "landmarks", "preset", "max_steps", "instant", "direction"]
-    names += ["inversion", "face"] if options.image else []
     kept = {name: getattr(options, name) for name in names}
-    return kept | {"photos": True} if options.image else kept
+    if options.image:
+        faces = parse_faces(options.face)
+        face = "all" if faces is None else faces[0] if len(faces) == 1 else ",".join(map(str, faces))
+        kept |= {"inversion": options.inversion, "face": face, "photos": True}
+    return kept | {"latents": Path(options.latent).name} if options.latent else kept
 
 
 # --- one face ---------------------------------------------------------------------------------------------
-
-
-class SeedSource:
-    """Faces of seeds; PhotoSource is the same for photos."""
-
-    def __init__(
-        self, generator: Generator, detector: LandmarkDetector, directions: Directions | None, psi: float
-    ):
-        if not generator.is_face:
-            raise NoFaceError(f"one-click edits need a face model, and {generator.name} is none")
-        self.model, self.psi = (generator, detector, directions), psi
-
-    def open(self, seed: int, record: dict, say: Callable[[str], None]) -> Face:
-        """The face of a seed."""
-        return Subject(*self.model, seed, self.psi).face()
-
-    def write(self, face: Face, path: Path, record: dict | None) -> None:
-        """The face's picture. record: what its metadata says of the edit; None: it is not edited."""
-        write_picture(path, face.picture, record)
 
 
 def edit_face(
@@ -294,6 +300,7 @@ def edit_face(
         record["cpu_seconds"] = time.process_time() - busy
         source.write(before, picture_path(output, record, "before"), None)
         source.write(after, picture_path(output, record, "after"), record)
+        save_latents(after, output, record, options.save_latent)
     except (ValueError, RuntimeError) as error:  # no face, out of memory, ...: this face's bad luck alone
         record["reason"] = str(error).splitlines()[0]
         record["seconds"] = time.perf_counter() - began

@@ -16,8 +16,10 @@ MEASURES = ("jaw_width", "mouth_width", "mouth_lift", "lip_gap", "eye_opening")
 SHEET_FACES, SHEET_SIDE, SHEET_COLUMNS = 64, 256, 4
 
 
-def open_output(output: Path, wanted: dict) -> dict[int | str, dict]:
-    """Make the folder, or go on in it: the records that are there, by id. `wanted`: the settings of this run.
+def open_output(output: Path, wanted: dict) -> dict[int | str, list[dict]]:
+    """Make the folder, or go on in it: the records of each seed, latent or photo that is done, by its key.
+
+    Of a photo with several faces all must be there, or they go and are made again. `wanted`: the settings of this run.
 
     Raises UserError where it cannot be written or holds the results of other settings.
     """
@@ -37,14 +39,18 @@ def open_output(output: Path, wanted: dict) -> dict[int | str, dict]:
             raise UserError(f"{output} is not empty and not of this command; choose another --output")
         else:
             write_text(config, json.dumps(wanted, indent=2) + "\n")
-        records = read_records(output)
+        done: dict[int | str, list[dict]] = {}
+        for record in {record["id"]: record for record in read_records(output)}.values():
+            done.setdefault(record.get("photo", record["id"]), []).append(record)
+        done = {key: each for key, each in done.items() if len(each) >= each[0].get("faces", 1)}
+        records = [record for each in done.values() for record in each]
         write_text(output / "edits.jsonl", "".join(json.dumps(r) + "\n" for r in records))
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"--output {output} cannot be used ({reason}); choose another folder") from None
     except json.JSONDecodeError:
         raise UserError(f"{config} is broken; delete the folder or choose another --output") from None
-    return {record["id"]: record for record in records}
+    return done
 
 
 def read_records(output: Path) -> list[dict]:
@@ -102,11 +108,14 @@ def picture_path(output: Path, record: dict, state: str) -> Path:
 
 def write_contact_sheet(output: Path, records: list[dict]) -> None:
     """Pairs before | after with their ids, four to a row, of the first 64 faces that have pictures."""
-    pairs = []
+    pairs, known = [], set()
     for record in records[:SHEET_FACES]:
         files = [picture_path(output, record, state) for state in ("before", "after")]
-        if all(file.is_file() for file in files):
+        if files[0] not in known and all(
+            file.is_file() for file in files
+        ):  # faces of one photo are in one picture
             pairs.append((record, [_small(file) for file in files]))
+            known.add(files[0])
     if not pairs:
         return
     columns, side = min(SHEET_COLUMNS, len(pairs)), SHEET_SIDE

@@ -294,7 +294,7 @@ class EditTask:
         least = min(shares, key=shares.get)
         if shares[least] >= (EDITS[least].goal if self.goal is None else self.goal):
             return SHORT["kept"]
-        return SHORT[shortest(least, self._plans[least], self._points, points)]
+        return SHORT.get(shortest(least, self._plans[least], self._points, points), SHORT[None])
 
 
 def as_progress(step: Step, face: Face | None = None, share: float | None = None) -> Progress:

@@ -8,38 +8,18 @@ Every edit takes a strength: 1 is the default, 0 does nothing, 2 is twice as far
 negative strength does the opposite (a wider jaw, a frown).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import sys
 from functools import partial
 
 import numpy as np
 
-from draggan.frame import Ellipse, Frame, frame, region_mask
+from draggan.edit import Edit, EditError, Plan
+from draggan.edit_toml import MORE_EDITS, read_folder
+from draggan.frame import Ellipse, Frame, frame
 from draggan.measures import EYES, SIDES, measures
 
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and the lower point below it
 MAX_STRENGTH = 2.0
-
-
-class EditError(ValueError):
-    """An edit is unknown or its strength is out of range; the message says what is allowed."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to drag: handles and targets (K, 2) in pixels, and the region that may change."""
-
-    handles: np.ndarray
-    targets: np.ndarray
-    region: tuple[Ellipse, ...]
-    indices: tuple[int, ...]  # the landmarks that the handles are
-
-    def mask(self, size: int, resolution: int, soft: bool = False) -> np.ndarray:
-        """The region of a picture of `size` pixels as (resolution, resolution) float32: 1 free, 0 fixed.
-
-        A soft mask fades from 1 to 0 inside the region; outside both are 0.
-        """
-        return region_mask(self.region, size, resolution, soft)
 
 
 # --- the edits: landmarks, frame, strength → {landmark: offset in pixels}; an offset of zero pins a point -----
@@ -185,29 +165,6 @@ KEPT = 0.07  # a closed mouth may part a little, as people's do
 CLOSE, LOWER_LID = 0.95, 0.15  # share of the gap that closes, and how much of that the lower lid does
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A named edit: how it moves the landmarks, and where the picture may change."""
-
-    name: str
-    title: str
-    move: Callable[[np.ndarray, Frame, float], dict[int, np.ndarray]]
-    region: Callable[[np.ndarray, Frame], tuple[Ellipse, ...]]
-    signed: bool  # a negative strength means the opposite
-    shows: tuple[str, ...] = ()  # the measures that tell how far it has come; none: the points themselves
-    keeps: tuple[str, ...] = ()  # measures that may change by KEPT at most
-    goal: float = 0.6  # share of the way that the landmarks must show before the edit counts as done
-    aim: float = 0.65  # share of the way that a direction's scale is chosen for
-    scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
-    farthest: float = 0.0  # the most where a face does not show the edit otherwise
-    least_steps: int = 0  # of a drag from the start; it does not count as done before
-    # The edit that is done, and then drawn in this one's region alone. A wink: landmarks, which know faces as
-    # symmetric, would read a single closed eye as half open.
-    part_of: str = ""
-    drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
-    drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
-
-
 # Found on faces of the default generator: a jaw moves at once and pulls the background along, a mouth slowly, and
 # eyes cost the least identity when the brows are held.
 SLIM_DRAG = {"lr": 0.003, "mask_weight": 20.0}
@@ -266,6 +223,15 @@ EDITS = {
         Edit("raise-brows", "Raise brows", _raise_brows, _brows, True),
     )
 }
+# Edits of one's own, and a line on each file that is none, which the commands say.
+OWN, PROBLEMS = read_folder(MORE_EDITS, EDITS)
+EDITS |= OWN
+
+
+def report_problems() -> None:
+    """Say on stderr which files of edits of one's own are left out, and why: a line each."""
+    for problem in PROBLEMS:
+        print(f"left out: {problem}", file=sys.stderr)
 
 
 def find_edit(name: str, strength: float = 1.0) -> Edit:
@@ -350,7 +316,8 @@ def _shares(name: str, plan: Plan, start: np.ndarray, now: np.ndarray) -> dict[s
     """The share of the way in each measure that an edit is to change."""
     wanted = np.array(start, np.float64)
     wanted[list(plan.indices)] = plan.targets
-    first, found, last = measures(start), measures(now), measures(wanted)
+    own = EDITS[name].own_measures
+    first, found, last = (measures(each) | own(each) for each in (start, now, wanted))
     return {
         m: (found[m] - first[m]) / (last[m] - first[m]) if last[m] != first[m] else 1.0
         for m in EDITS[name].shows

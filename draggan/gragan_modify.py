@@ -32,7 +32,7 @@ from draggan.app.page_state import SHOWN
 from draggan.app.scripts import KEYS, READ_ALOUD, REMEMBER, RESET_SLIDERS, UNSAVED, VISITOR
 from draggan.app.sessions import LIVE_SESSIONS, Sessions
 from draggan.app.settings import RANGES
-from draggan.edits import EDITS
+from draggan.edits import EDITS, report_problems
 from draggan.generators import DEFAULT_MODEL
 from draggan.photos import MAX_BYTES
 
@@ -156,6 +156,7 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    report_problems()
     device = choose_device(options.device)
     auth = None
     if options.auth is not None:

@@ -33,7 +33,7 @@ from common.commandline import (
 from draggan import generators
 from draggan.drag import Settings
 from draggan.editor import EditTask, has_landmarks
-from draggan.edits import EDITS, EditError, find_edit, plan_edit, reached, share
+from draggan.edits import EDITS, EditError, find_edit, plan_edit, reached, report_problems, share
 from draggan.face import Face, NoFaceError, Subject
 from draggan.generators import (
     DEFAULT_MODEL,
@@ -83,6 +83,7 @@ class Options:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    report_problems()
     names = list(dict.fromkeys(name.strip() for name in options.edits.split(",")))
     seeds = parse_seeds(options.seeds)
     if not 0 < options.psi <= 2:

@@ -13,24 +13,37 @@ import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from common.commandline import write_atomically
-from draggan.alignment import cut, ffhq_alignment
+from draggan.face_search import search
 from draggan.frame import frame
 from draggan.landmarks import Detection, LandmarkDetector
+from draggan.photo_formats import in_eight_bits, is_heif, open_float_tiff, open_heif
 
 # Other formats that Pillow knows are left out: some start programs, some are no photos.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".avif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".jp2",
+    ".heic",
+    ".heif",
+)
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 400_000_000
 MIN_SIDE = 64  # pixels
-MIN_EYES = 16  # pixels between the outer corners of the eyes
-SEARCH_SIDE = 2048  # faces are searched at no more than this, and their landmarks found again in a cut-out
+MIN_EYES = 24  # pixels between the outer corners of the eyes
 NOTE = "AI-edited: the face in this photo was changed by a neural network"
 
 
@@ -43,13 +56,17 @@ MESSAGES = {
     "too_large": "{name} has more than {most} megapixels{size}, which is the limit; make it smaller",
     "too_small": "{name} has {width} x {height} pixels, too few for a face; at least {least} on each side",
     "damaged": "{name} is damaged or was cut off; save or download it again",
-    "no_face": "no face found in {name} (by {detector}); it should look into the camera, unhidden",
-    "small_face": "the face in {name} is too small ({widest:.0f} pixels from eye to eye, at least {least}); "
-    "take a larger photo",
+    "no_face": "no face found in {name} (by {detector}), also not turned or enlarged; both eyes, nose and mouth "
+    "should be seen",
+    "small_face": "the largest face in {name} is too small: {widest:.0f} pixels between the outer eye corners, at "
+    "least {least} are needed; take the photo at its full size, or from nearer",
+    "turned_face": "what may be a face in {name} is turned too far, hidden or blurred (by {detector}); take a photo in "
+    "which both eyes, nose and mouth are seen",
     "bad_face": "the face in {name} cannot be used: {reason}",
     "animated": "{name} is animated or has several pages: the first is taken",
     "exif": "{name} has unreadable EXIF data: it may lie on its side",
     "bits": "{name} has more than 8 bits a colour: the edited photo has 8",
+    "holes": "{name} has pixels that are no numbers: they are black, infinite ones white",
     "cmyk": "{name} is a CMYK photo: the edited photo is RGB",
     "profile": "{name} has a broken colour profile: its colours are taken as sRGB",
 }
@@ -87,6 +104,18 @@ class Photo:
     alpha: np.ndarray | None = None  # (H, W) uint8
     profile: bytes | None = None  # ICC, of `own`; None: sRGB
     notices: tuple[Notice, ...] = field(default=())  # what was done to it, a sentence each
+    before: "Photo | None" = field(
+        default=None, repr=False
+    )  # as it came, of one that was edited; see `edited`
+
+    def edited(self, pixels: np.ndarray) -> "Photo":
+        """This photo with edited pixels (H, W, 3) uint8, sRGB: what further faces of it are edited in."""
+        own = pixels if self.own is self.pixels else self.in_own_colours(pixels)
+        return replace(self, pixels=pixels, own=own, before=self.unedited)
+
+    @property
+    def unedited(self) -> "Photo":
+        return self.before or self
 
     def in_own_colours(self, pixels: np.ndarray) -> np.ndarray:
         """Edited sRGB pixels (H, W, 3) uint8 in the photo's own colour space; unchanged ones bit for bit."""
@@ -144,24 +173,13 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError.of("unreadable", name=name, reason=error.strerror) from None
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        raise PhotoError.of("heic", name=name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures, whose size is looked at below
-            Image.init()
-            known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
-            image = Image.open(io.BytesIO(data), formats=known)
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
-    except Exception:  # whatever bytes that are no picture set off in a decoder
-        raise PhotoError.of("no_picture", name=name) from None
+    notices: list[Notice] = []
+    image = _identified(data, name, notices)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f" ({width} x {height})")
     if min(width, height) < MIN_SIDE:
         raise PhotoError.of("too_small", name=name, width=width, height=height, least=MIN_SIDE)
-    notices = []
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         notices.append(Notice("animated", name))
     try:
@@ -176,18 +194,49 @@ def open_photo(path: Path | str, name: str | None = None) -> Photo:
     return _as_photo(image, name, notices)
 
 
+def _identified(data: bytes, name: str, notices: list[Notice]) -> Image.Image:
+    """A picture, as a rule not decoded yet; PhotoError where it is none that is known."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures, whose size is looked at later
+            if is_heif(data):
+                if (image := open_heif(data)) is None:
+                    raise PhotoError.of("heic", name=name)
+                return image
+            Image.init()
+            known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is not in every build
+            try:
+                return Image.open(io.BytesIO(data), formats=known)
+            except UnidentifiedImageError:
+                if (values := open_float_tiff(data, MAX_PIXELS)) is None:
+                    raise
+                return _deep(values, name, notices)
+    except Image.DecompressionBombError:
+        raise _too_large(name) from None
+    except OverflowError as error:
+        raise _too_large(name, f" ({error.args[0]} x {error.args[1]})") from None
+    except PhotoError:
+        raise
+    except Exception:  # whatever bytes that are no picture set off in a decoder
+        raise PhotoError.of("no_picture", name=name) from None
+
+
 def _too_large(name: str, size: str = "") -> PhotoError:
     return PhotoError.of("too_large", name=name, most=MAX_PIXELS // 1_000_000, size=size)
+
+
+def _deep(values: np.ndarray, name: str, notices: list[Notice]) -> Image.Image:
+    """A picture of numbers with more than 8 bits, (H, W) or (H, W, 3 or 4)."""
+    pixels, holes = in_eight_bits(values)
+    notices += [Notice("bits", name), *([Notice("holes", name)] if holes else [])]
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def _as_photo(image: Image.Image, name: str, notices: list[Notice]) -> Photo:
     """From any mode to RGB; the profile is applied, and kept where the colours stay in it."""
     profile, alpha = image.info.get("icc_profile"), None
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        notices.append(Notice("bits", name))
-        values = np.asarray(image, np.float32)
-        top = 255.0 if values.max() <= 255 else 65535.0
-        image = Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+        image = _deep(np.asarray(image), name, notices)
     elif image.mode == "CMYK":
         notices.append(Notice("cmyk", name))
         try:
@@ -232,35 +281,16 @@ def _convert(image: Image.Image, source, target) -> Image.Image:
 
 
 def find_faces(photo: Photo, detector: LandmarkDetector) -> list[Detection]:
-    """All faces of a photo that are large enough, largest first; PhotoError where there is none."""
-    pixels = photo.pixels
-    scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
-    if scale < 1:
-        size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    found = getattr(detector, "detect_all", detector.detect)(pixels)
-    if not found:
-        raise PhotoError.of("no_face", name=photo.name, detector=detector.name)
-    faces = [_refined(photo, face, scale, detector) for face in found]
-    large = [face for face in faces if frame(face.points).unit >= MIN_EYES]
-    if not large:
-        widest = max(frame(face.points).unit for face in faces)
+    """All faces of a photo that are large enough, largest first, whichever way up it is; see face_search.py.
+
+    PhotoError where there is none, which says whether one was seen that is too small, or may be hidden.
+    """
+    found = search(photo.pixels, detector)
+    large = [face for face in found.faces if frame(face.points).unit >= MIN_EYES]
+    if large:
+        return large
+    if found.faces:
+        widest = max(frame(face.points).unit for face in found.faces)
         raise PhotoError.of("small_face", name=photo.name, widest=widest, least=MIN_EYES)
-    return large
-
-
-def _refined(photo: Photo, face: Detection, scale: float, detector: LandmarkDetector) -> Detection:
-    """A face of the shrunken photo in the photo's pixels, its landmarks found again upright and close by."""
-    points = (face.points + 0.5) / scale - 0.5
-    box = tuple(v / scale for v in face.box)
-    try:
-        alignment = ffhq_alignment(points, 512)
-        again = detector.detect(cut(photo.pixels, alignment))
-    except ValueError:
-        again = []
-    for other in again:
-        there = alignment.to_photo(other.points).astype(np.float32)
-        if np.linalg.norm(there - points, axis=1).mean() < 0.15 * frame(points).unit:  # the same face
-            points = there
-            break
-    return replace(face, points=points.astype(np.float32), box=box)
+    kind = "turned_face" if found.doubtful else "no_face"
+    raise PhotoError.of(kind, name=photo.name, detector=detector.name)

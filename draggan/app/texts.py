@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from common.commandline import UserError
 from draggan.editor import SHORT
+from draggan.edits import OWN
 from draggan.face import NoFaceError
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
@@ -434,12 +435,15 @@ ZH = {
     "photo_too_large": "{name} 超过 {most} 兆像素的上限{size}；请缩小后再试。",
     "photo_too_small": "{name} 只有 {width} x {height} 像素，不足以看清人脸；每边至少 {least} 像素。",
     "photo_damaged": "{name} 已损坏或不完整；请重新保存或下载。",
-    "photo_no_face": "在 {name} 中未找到人脸（{detector}）；脸应正对镜头且不被遮挡。",
-    "photo_small_face": "{name} 中的人脸太小（两眼间 {widest:.0f} 像素，至少 {least}）；请用更大的照片。",
+    "photo_no_face": "在 {name} 中未找到人脸（{detector}），旋转和放大后也没有；应能看到双眼、鼻子和嘴。",
+    "photo_small_face": "{name} 中最大的人脸也太小：两外眼角间 {widest:.0f} 像素，至少需要 {least}；"
+    "请用原尺寸的照片，或靠近些拍摄。",
+    "photo_turned_face": "{name} 中疑似人脸处转得太偏、被遮挡或模糊（{detector}）；请用能看到双眼、鼻子和嘴的照片。",
     "photo_bad_face": "{name} 中的人脸无法使用：{reason}。",
     "photo_animated": "{name} 是动图或有多页：只取第一幅。",
     "photo_exif": "{name} 的 EXIF 数据无法读取：方向可能不对。",
     "photo_bits": "{name} 每种颜色超过 8 位：编辑后的照片为 8 位。",
+    "photo_holes": "{name} 含有无效数值的像素：作为黑色，无穷大作为白色。",
     "photo_cmyk": "{name} 是 CMYK 照片：编辑后的照片为 RGB。",
     "photo_profile": "{name} 的颜色配置已损坏：按 sRGB 处理。",
     "no_photo": "请先放入照片：拖入、粘贴或拍摄。",
@@ -456,6 +460,10 @@ ZH = {
     "no_such_result": "该结果已不存在。",
     "failed": "未成功：{reason}",
 }
+
+for edit in OWN.values():  # edits of one's own bring their titles along
+    EN.setdefault(edit.name, edit.title)
+    ZH.setdefault(edit.name, edit.title_zh)
 
 
 def say(key: str, language: str = "en", **values) -> str:

@@ -258,7 +258,9 @@ def test_no_face_and_too_small_a_face(tmp_path, portrait, detector, monkeypatch)
     with pytest.raises(PhotoError, match="no face found in photo.png .by dlib."):
         find_faces(with_faces(tmp_path, 200, 300), detector)
     monkeypatch.setattr(photos, "MIN_EYES", 500)
-    with pytest.raises(PhotoError, match=r"too small .\d+ pixels from eye to eye, at least 500"):
+    with pytest.raises(
+        PhotoError, match=r"too small: \d+ pixels between the outer eye corners, at least 500"
+    ):
         find_faces(with_faces(tmp_path, 600, 600, (portrait, 500, 50, 50)), detector)
 
 
