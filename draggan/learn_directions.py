@@ -4,8 +4,9 @@
     python draggan/learn_directions.py --model ffhq-512 --seeds 1000-1031 --edits smile,slim
 
 Every drag is kept in --work, so that the same command goes on where it stopped; --max-minutes stops it after
-a while by itself. The result, checkpoints/NAME-directions.safetensors, says in its metadata how it was made; from
-then on edit_faces.py uses it, and the app from its next start. Seeds below 1000 are left for judging.
+a while by itself. The result, checkpoints/NAME-directions.safetensors, keeps what the model had for other edits, and
+says in its metadata how it was made. From then on edit_faces.py uses it, and the app from its next start. Seeds below
+1000 are left for judging.
 """
 
 import sys
@@ -42,6 +43,7 @@ from draggan.generators import (
     Directions,
     Generator,
     ModelError,
+    load_directions,
     load_generator,
     save_directions,
 )
@@ -92,7 +94,8 @@ def main() -> None:
     torch.manual_seed(options.seed)
     try:
         for name in names:
-            find_edit(name)
+            if whole := find_edit(name).part_of:
+                raise EditError(f"{name} goes along the direction of {whole}: learn that one")
         generator = load_generator(options.model, device)
         if not generator.is_face:
             raise NoFaceError(f"one-click edits need a face model, and {generator.name} is none")
@@ -108,6 +111,7 @@ def main() -> None:
         return
     output = Path(options.output or generators.CHECKPOINTS / f"{generator.name}{ENDING}")
     directions, lines = learn(model, seeds, names, options, folder)
+    directions = beside(load_directions(generator), directions)
     write_atomically(output, lambda temporary: save_directions(temporary, directions))
     print("\n".join([*lines, f"{output}, {output.stat().st_size / 1e3:.0f} kB"]))
 
@@ -220,15 +224,20 @@ def learn(
         counts[name] = len(looks)
         lines.append(f"{name}: {len(looks)} of {len(drags)} drags; {text}")
     made = {"model": generator.name, "resolution": generator.resolution, "drags": counts}
-    made |= {
-        k: v for k, v in asdict(options).items() if k in ("edits", "seeds", "psi", "max_steps", "landmarks")
-    }
+    made |= {k: v for k, v in asdict(options).items() if k in ("edits", "seeds", "psi", "max_steps")}
     made["landmarks"] = detector.name
     made["command"] = "draggan/learn_directions.py"
 
     directions = Directions(found, mean_w, made)
     directions, more = settle(model, directions, seeds, options.psi)
     return directions, lines + more
+
+
+def beside(known: Directions | None, learned: Directions) -> Directions:
+    """What was learned now, and what the model had for other edits before."""
+    kept = {name: d for name, d in (known.edits if known else {}).items() if name not in learned.edits}
+    made = learned.made | {"kept": {name: known.made.get("drags", {}).get(name) for name in kept}}
+    return Directions(kept | learned.edits, learned.mean_w, made)
 
 
 def fit(changes: Tensor, faces: Tensor) -> tuple[Direction, str]:

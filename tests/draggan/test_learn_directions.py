@@ -44,9 +44,9 @@ def test_learning_goes_on_and_makes_a_file_that_works(generator, directions, com
     monkeypatch.setattr(learn_directions, "TRIED_ON", 2)
     known, mean_w = directions.edits["smile"].mean, generator.mean_w
     options = ["--edits", "smile", "--seeds", "1000-1004", "--work", tmp_path, "--output", tmp_path / "d"]
-    options += ["--max-steps", 9, "--landmarks", "dlib"]
+    options += ["--max-steps", 3, "--landmarks", "dlib"]
     random = np.random.RandomState(0)
-    made = learn_directions._made(learn_directions.Options(max_steps=9, landmarks="dlib"))
+    made = learn_directions._made(learn_directions.Options(max_steps=3, landmarks="dlib"))
     for seed in range(1001, 1005):  # as if dragged before; the first is dragged now
         noise = 0.3 * known.std().item() * random.randn(2, *known.shape)
         drag = {
@@ -73,14 +73,20 @@ def test_learning_goes_on_and_makes_a_file_that_works(generator, directions, com
     learned = read_directions(tmp_path / "d", generator)
     found = learned.edits["smile"].mean
     assert torch.cosine_similarity(found.flatten(), known.flatten(), dim=0) > 0.9
-    assert learned.made["drags"] == {"smile": 4}  # nine steps are too few for the one dragged here
+    assert learned.made["drags"] == {"smile": 4}  # three steps are too few for the one dragged here
     torch.testing.assert_close(learned.mean_w, mean_w)
+    kept = set(directions.edits) - {"smile"}  # what was known of other edits stays
+    assert kept
+    assert set(learned.made["kept"]) == kept
+    for name in kept:
+        torch.testing.assert_close(learned.edits[name].mean, directions.edits[name].mean)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--edits", "wink"], "unknown edit 'wink'"),
+        (["--edits", "wink-left"], "direction of close-eyes"),
         (["--psi", "0"], "above 0"),
         (["--model", "elsa"], "elsa"),
         (["--seeds", "7-3"], "must go upward"),
