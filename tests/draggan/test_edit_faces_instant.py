@@ -38,8 +38,8 @@ def test_the_command_without_the_direction(command, tmp_path):
     [
         (["--instant", "--no-direction"], "give one of them"),
         (
-            ["--instant", "--edit", "raise-brows"],
-            "has no direction for raise-brows; leave --instant away, or",
+            ["--instant", "--edit", "small-nose"],
+            "has no direction for small-nose; leave --instant away, or",
         ),
         (["--edit", "smile,smile"], "each edit once"),
     ],

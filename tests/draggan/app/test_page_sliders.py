@@ -146,7 +146,7 @@ def test_what_is_in_the_history_can_be_drawn_again(session):
 
 def test_mistakes(session, monkeypatch):
     for name, strength, words in (
-        ("raise-brows", 1.0, "Nothing was learned of"),
+        ("small-nose", 1.0, "Nothing was learned of"),
         ("smile", 3.0, "must be from"),
         ("close-eyes", -1.0, "must be from"),
         ("smile", float("nan"), "must be from"),
@@ -181,8 +181,8 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     page.get_by_role("tab", name="Sliders").click()
     slider = page.locator("#slide-smile input[type=range]")
     slider.wait_for(timeout=SLOW)
-    assert not page.is_visible("#slide-raise-brows")
-    assert "Raise brows" in page.inner_text("#about-sliders")
+    assert not page.is_visible("#slide-small-nose")
+    assert "Small nose" in page.inner_text("#about-sliders")
     session = app.only_session()
 
     box = slider.bounding_box()
