@@ -16,6 +16,7 @@ from draggan.alignment import (
     face_region,
     paste,
 )
+from draggan.motion import Change
 from draggan.photo_editor import CutOut
 from draggan.photos import PhotoError, find_faces, open_photo
 
@@ -264,13 +265,19 @@ def test_no_face_and_too_small_a_face(tmp_path, portrait, detector, monkeypatch)
         find_faces(with_faces(tmp_path, 600, 600, (portrait, 500, 50, 50)), detector)
 
 
+def shaded(amount: np.ndarray) -> Change:
+    """Lighter by an amount (size, size), and nothing else."""
+    still = np.zeros_like(amount)
+    return Change(np.dstack((still, still)), still, np.dstack(3 * [still]), np.dstack(3 * [amount]))
+
+
 def test_a_face_at_the_border(tmp_path, portrait, detector):
     cropped = with_faces(tmp_path, 500, 500, (portrait[300:, 200:824], 500, 0, 0))
     face = CutOut(cropped, find_faces(cropped, detector)[0], 512)
     assert face.alignment.corners.min() < -20  # the square leaves the photo
     assert face.aligned.shape == (512, 512, 3)
-    change = np.full((512, 512, 3), 9, np.float32)
-    pasted = paste(cropped.pixels, change, face_region(face.points, 512), face.alignment)
+    change = shaded(9 * face_region(face.points, 512))
+    pasted = paste(cropped.pixels, change, face.face.points, face.alignment)
     assert (pasted != cropped.pixels).any()
 
 
@@ -279,8 +286,7 @@ def test_thirty_megapixels(tmp_path, portrait, detector):
     (found,) = find_faces(photo, detector)
     face = CutOut(photo, found, 1024)
     assert face.alignment.scale == pytest.approx(1, abs=0.15)
-    pasted = paste(
-        photo.pixels, np.ones((1024, 1024, 3), np.float32), face_region(face.points, 1024), face.alignment
-    )
+    change = shaded(face_region(face.points, 1024))
+    pasted = paste(photo.pixels, change, face.face.points, face.alignment)
     assert pasted.shape == (5000, 6000, 3)
     assert 50_000 < (pasted != photo.pixels).any(axis=2).sum() < 1_000_000
