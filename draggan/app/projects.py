@@ -42,9 +42,9 @@ def open_file(session: Session, path: Path | str, name: str) -> Message:
 
 
 def open_latents(session: Session, path: Path | str, name: str) -> Message:
-    """The faces of a file of latents, drawn by the session's model, as results; the first is shown. The file is deleted.
+    """The faces of a file of latents, drawn by the session's model, as results; the first is shown.
 
-    TranslatedError where it holds none for that model, or something runs.
+    The file is deleted. TranslatedError where it holds none for that model, or something runs.
     """
     path, models = Path(path), session.models
     try:
