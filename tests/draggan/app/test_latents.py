@@ -32,8 +32,8 @@ def test_a_latent_is_downloaded_and_opened_again(session, tmp_path, generator): 
     assert not list((tmp_path / "sent").iterdir())
     view = session.view()
     assert (view.seed, view.photo.before) == (None, None)
-    assert view.gallery[-1][1].text() == "latent"
-    assert view.gallery[-1][1].text("zh-CN") == ZH["title_latent"]
+    assert view.gallery[-1][1].text().strip() == "latent"
+    assert view.gallery[-1][1].text("zh-CN").strip() == ZH["title_latent"]
     session.choose_edit("smile", 0.5, at_once=True)
     list(session.watch(every=0.02))
     assert session.face.subject.seed is None
