@@ -90,6 +90,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         ("download_photo", "save_photo", None),
         ("download_animation", "save_animation", parts["kind"]),
         ("download_all", "save_all", None),
+        ("save_latent", "save_latent", None),
     ):
         written = parts[name].click(handlers.write(method), inputs, parts["photo_file"], **private)
         written.success(None, None, None, js=DOWNLOAD)

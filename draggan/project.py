@@ -149,6 +149,15 @@ def _png(pixels: np.ndarray) -> Tensor:
 # --- reading ----------------------------------------------------------------------------------------------
 
 
+def is_project(path: Path) -> bool:
+    """Whether a file says of itself that it is a project."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["draggan"])["kind"] == FILE_KIND
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+        return False
+
+
 def open_project(path: Path, tools: Tools) -> Project:
     """What `save` wrote. ProjectError for any other file; what ``tools`` raises where a model is missing."""
     try:
@@ -193,7 +202,8 @@ def _read(about: dict, tensors: dict[str, Tensor], tools: Tools) -> Project:
 def _read_subject(about: dict, number: int, tensors: dict[str, Tensor], tools: Tools) -> Subject:
     generator, detector, directions = tools(str(about["model"]))
     if "photo" not in about:
-        return Subject(generator, detector, directions, int(about["seed"]), float(about["psi"]))
+        seed = None if about["seed"] is None else int(about["seed"])  # None: the face of a latent
+        return Subject(generator, detector, directions, seed, float(about["psi"]))
     start = f"subject{number}."
     parts = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
     pixels = _picture(parts["photo"])

@@ -169,14 +169,14 @@ class Handlers:
             raise gr.Error(error_message(error).text(language_of(request))) from None
 
     def open_project(self, request: gr.Request, path: str | None) -> Iterator[list]:
-        """Open a project: what the page shows, and then the settings."""
+        """Open a project, or a file of latents: what the page shows, and then the settings."""
         skipped = [gr.skip()] * (len(RANGES) + 1)
         if not path:
             return
         try:
             session = self.session(request)
             yield [*values({"note": Message("opening").text(language_of(request))}), *skipped]
-            projects.take_in(session, path, Path(path).name)
+            projects.open_file(session, path, Path(path).name)
             chosen = [session.settings.get(name, default) for name, default in self._settings()]
             yield [*self.shown(session.view(), request, all_of_it=True), *chosen]
         except ERRORS as error:

@@ -157,5 +157,5 @@ def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
             break
     found = progress.step == progress.steps
     message = Message("photo_ready") if found else Message("photo_early", how_far)
-    original = stage.whole(task.cut_out.photo.pixels, UNEDITED)
+    original = stage.whole(task.cut_out.photo.unedited.pixels, UNEDITED)
     return Outcome(message, stage.entry(task.face, "photo"), original=original)

@@ -165,6 +165,7 @@ def result_part(parts: dict) -> None:
         button(parts, "download_all", size="sm", min_width=120)
     with gr.Row(elem_id="project"):
         button(parts, "save_project", size="sm", min_width=120)
+        button(parts, "save_latent", size="sm", min_width=120)
         parts["open_project"] = gr.UploadButton(
             I18N("open_project"), elem_id="open-project", size="sm", min_width=120, type="filepath"
         )

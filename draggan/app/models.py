@@ -61,10 +61,12 @@ class SharedDetector:
             return detector.detect(image)
 
     def __getattr__(self, name: str):
-        """Methods that not every detector has: detect_all, detect_in."""
+        """What not every detector has: methods as detect_all, limits as certain."""
         if name.startswith("_"):
             raise AttributeError(name)
         method = getattr(self._made(), name)
+        if not callable(method):
+            return method
 
         def one_at_a_time(*inputs):
             with self._lock:

@@ -9,14 +9,17 @@ photo.close()
 
 from pathlib import Path
 
+import numpy as np
+
 from draggan.alignment import cut, ffhq_alignment
 from draggan.app import files
 from draggan.app.folder import Folder
 from draggan.app.models import Models
 from draggan.app.texts import Message, TranslatedError
+from draggan.face import Face
 from draggan.inversion import PRESETS, Preset
 from draggan.landmarks import Detection
-from draggan.photo_editor import CutOut, PhotoTask
+from draggan.photo_editor import CutOut, PhotoSubject, PhotoTask
 from draggan.photos import Photo, PhotoError, find_faces, open_photo
 
 MOST_FACES = 12  # that one can choose from
@@ -68,9 +71,17 @@ class OpenPhoto:
             raise TranslatedError("no_such_face", count=len(self.faces))
         self.chosen = int(index)
 
-    def task(self, model: str, preset: str | Preset) -> PhotoTask:
-        """What brings the chosen face into a model."""
+    def task(self, model: str, preset: str | Preset, shown: Face | None = None) -> PhotoTask:
+        """What brings the chosen face into a model.
+
+        shown: what the session shows. A face of the same photo keeps its changes: the next one is edited beside it.
+        """
         photo, models = self._require(), self._models
+        if shown is not None and isinstance(shown.subject, PhotoSubject):
+            before = shown.subject.cut_out.photo
+            if before.unedited is photo:
+                pasted = shown.subject.paste(shown)
+                photo = before if np.array_equal(pasted, before.pixels) else before.edited(pasted)
         generator = models.generator(model)
         if not generator.is_face:
             raise TranslatedError("photo_needs_faces", model=model)

@@ -1,7 +1,9 @@
 """A session's work as one file, and back: results, marks and settings. The file itself is draggan/project.py.
 
 path = projects.write(session)
-projects.take_in(session, path)          # its results are added to the history, and the marks are as they were
+projects.open_file(session, path, name)  # its results are added to the history, and the marks are as they were
+
+A file of latents is opened in the same way: its faces are added to the history.
 """
 
 from pathlib import Path
@@ -12,8 +14,12 @@ from draggan.app.marks import Marks
 from draggan.app.session import Session
 from draggan.app.settings import RANGES, setting
 from draggan.app.texts import Message, TranslatedError
+from draggan.face import Face, Subject
+from draggan.latents import LatentError, read_latents
 from draggan.photo_editor import PhotoSubject
 from draggan.project import Project, ProjectError, Result
+
+MOST_LATENTS = 12  # faces of a file that are opened: each is drawn
 
 
 def write(session: Session) -> Path:
@@ -27,6 +33,42 @@ def write(session: Session) -> Path:
     path = session.stage.folder.path / f"work{project.SUFFIX}"
     project.save(path, work)  # not under the lock: a photo takes a while
     return path
+
+
+def open_file(session: Session, path: Path | str, name: str) -> Message:
+    """Open a project or a file of latents. It is deleted. TranslatedError as for both."""
+    is_project = Path(name).suffix == project.SUFFIX or project.is_project(Path(path))
+    return (take_in if is_project else open_latents)(session, path, name)
+
+
+def open_latents(session: Session, path: Path | str, name: str) -> Message:
+    """The faces of a file of latents, drawn by the session's model, as results; the first is shown.
+
+    The file is deleted. TranslatedError where it holds none for that model, or something runs.
+    """
+    path, models = Path(path), session.models
+    try:
+        session.require_idle()
+        generator = models.generator(session.model)
+        latents = list(read_latents(path, generator, name[:80]).values())
+    except LatentError as error:
+        raise TranslatedError("bad_latents", reason=str(error)) from None
+    finally:
+        path.unlink(missing_ok=True)
+    stage, subject = session.stage, Subject(generator, models.detector, models.directions(session.model)[0])
+    entries = [
+        stage.entry(Face(subject, styles), "latent") for styles in latents[:MOST_LATENTS]
+    ]  # drawn here
+    with session.lock:
+        session.require_idle()
+        session.mark("clear_points")
+        for entry in entries:
+            stage.add(entry)
+        session.go_to(stage.history.entries.index(entries[0]))
+        message = Message("latents_opened", {"count": len(entries), "all": len(latents)})
+        session.screen.say(message)
+        stage.draw()
+    return message
 
 
 def take_in(session: Session, path: Path | str, name: str) -> Message:

@@ -99,7 +99,7 @@ class Session:
     def bring_in(self, preset: str | Preset = "fast") -> None:
         """Find the chosen face in the session's model. Returns at once; see `watch`."""
         self.require_idle()
-        task = self.photo.task(self.model, preset)
+        task = self.photo.task(self.model, preset, self.face)
         self.mark("clear_points")
         job = partial(bring_in, task, self.stage, self._worker.stopping)
         self._work.begin(job, Message("photo_search"), Message("photo_not_begun"))

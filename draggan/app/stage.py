@@ -17,7 +17,14 @@ from draggan.app.history import Entry, History
 from draggan.app.screen import Screen
 from draggan.app.texts import TranslatedError
 from draggan.face import Face, NoFaceError
+from draggan.latents import write_latent
 from draggan.photo_editor import PhotoSubject
+from draggan.photos import Photo
+
+
+def of_photo(face: Face) -> Photo | None:
+    """The photo that a face is of, as it came; None for a generated face."""
+    return face.subject.cut_out.photo.unedited if isinstance(face.subject, PhotoSubject) else None
 
 
 class Stage:
@@ -41,7 +48,8 @@ class Stage:
         """A result with its files; the arguments are those of an Entry. It is not shown yet."""
         subject, photo = face.subject, isinstance(face.subject, PhotoSubject)
         made = {"model": subject.generator.name, "edit": title} | ({} if photo else {"seed": subject.seed})
-        note = files.CUT_OUT if title == "photo" else subject.note
+        as_it_came = title == "photo" and subject.cut_out.photo.before is None
+        note = files.CUT_OUT if as_it_came else subject.note
         path = files.write_png(self.folder.new("png"), face.picture, made, note)
         thumbnail = files.write_jpeg(path.with_suffix(".thumb.jpg"), face.picture, files.THUMBNAIL_SIDE, note)
         whole = self.whole(subject.paste(face), note) if photo else None
@@ -64,8 +72,9 @@ class Stage:
         return entry
 
     def keep_photo(self, entry: Entry, original: Path) -> None:
-        """A photo's new face is there: the results of another one go, and with them its generator."""
-        self.history.keep(lambda one: one is entry or not isinstance(one.face.subject, PhotoSubject))
+        """A photo's new face is there: the results of another photo go, and with them its generators."""
+        photo = entry.face.subject.cut_out.photo.unedited
+        self.history.keep(lambda one: of_photo(one.face) is None or of_photo(one.face) is photo)
         if self.original:
             self.original.unlink(missing_ok=True)
         self.original = original
@@ -112,14 +121,22 @@ class Stage:
             self.animation, self.folder.path / f"animation.{kind}", self.face.subject.note
         )
 
+    def save_latent(self) -> Path:
+        """W+ of the shown face, as npz."""
+        path = self.folder.path / "latent.npz"
+        write_latent(path, self.face.styles, self.face.generator.name)
+        return path
+
     def save_all(self) -> Path:
-        """Every result of the history as PNG, and the last animation, in one ZIP."""
+        """Every result of the history as PNG with its latent, and the last animation, in one ZIP."""
         members = []
         for number, entry in enumerate(self.history.entries, start=1):
-            seed = entry.face.subject.seed
-            whose = "photo" if seed is None else f"seed{seed}"
-            title = re.sub(r"[^\w.-]+", "_", entry.title)
-            members.append((f"{number:02d}_{whose}_{title}.png", entry.path))
+            face, seed = entry.face, entry.face.subject.seed
+            whose = f"seed{seed}" if seed is not None else "photo" if of_photo(face) else "latent"
+            name = f"{number:02d}_{whose}_" + re.sub(r"[^\w.-]+", "_", entry.title)
+            latent = self.folder.path / f"result{number:02d}_latent.npz"
+            write_latent(latent, face.styles, face.generator.name)
+            members += [(f"{name}.png", entry.path), (f"{name}_latent.npz", latent)]
         if self.animation:
             members.append(("animation.mp4", self.save_animation("mp4")))
         return files.write_zip(self.folder.path / "results.zip", members)

@@ -4,13 +4,17 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from common.commandline import run
+from common.commandline import UserError, run
 from draggan import edit_faces, inversion
 from draggan.inversion import Inversion, Preset
+from draggan.photo_batch import parse_faces
+from draggan.photo_editor import open_saved
+from draggan.photos import open_photo
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_a_folder_of_photos(command, photo_path, tmp_path, monkeypatch):
         *arguments[:2], "--edit", "slim", *arguments[4:6], "--output", tmp_path / "slim", *arguments[8:]
     )
     slim = json.loads((tmp_path / "slim" / "edits.jsonl").read_text().splitlines()[0])
-    assert slim["jaw_width_after"] < slim["jaw_width_before"]
+    assert slim["identity_distance"] > 0
     assert "inversion_seconds" not in slim
 
 
@@ -115,3 +119,90 @@ def test_a_face_that_is_not_there(command, photo_path, tmp_path):
     code, out, err = command("--image", photo_path, "--face", 3, "--output", tmp_path / "o")
     assert code == 1
     assert "anna.png has 1 faces, so there is no --face 3" in out
+
+
+# --- several faces of one photo ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def group_path(generator, tmp_path_factory):
+    """Two drawn faces side by side, the left one larger, 900 x 500."""
+    canvas = np.full((500, 900, 3), (150, 130, 110), np.uint8)
+    for seed, side, left, top in ((6, 480, 5, 10), (0, 400, 490, 60)):
+        picture = cv2.resize(
+            generator.picture(generator.seed_styles(seed)), (side, side), interpolation=cv2.INTER_AREA
+        )
+        canvas[top : top + side, left : left + side] = picture
+    path = tmp_path_factory.mktemp("group") / "two.png"
+    Image.fromarray(canvas).save(path)
+    return path
+
+
+def records_of(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "edits.jsonl").read_text().splitlines()]
+
+
+def test_everybody_in_a_photo(command, group_path, tmp_path, monkeypatch, generator, detector):
+    monkeypatch.setitem(inversion.PRESETS, "fast", Preset(1, 1))
+    output = tmp_path / "out"
+    arguments = ("--image", group_path, "--edit", "smile", "--instant", "--output", output)
+    arguments += ("--inversions", tmp_path / "kept", "--save-latent", "npz")
+    code, out, err = command(*arguments, "--face", "all")
+    records = records_of(output)
+    assert [(r["id"], r["photo"], r["face"], r["faces"]) for r in records] == [
+        ("two.png#0", "two.png", 0, 2),
+        ("two.png#1", "two.png", 1, 2),
+    ]
+    assert all(record["identity_distance"] > 0 for record in records)
+    names = ["config.json", "contact_sheet.png", "edits.jsonl", "two_0_latent.npz", "two_1_latent.npz"]
+    assert sorted(p.name for p in output.iterdir()) == [*names, "two_after.png", "two_before.png"]
+    photo = np.array(Image.open(group_path))
+    before, after = (np.array(Image.open(output / f"two_{state}.png")) for state in ("before", "after"))
+    assert np.array_equal(before, photo)
+    changed = (after != photo).any(axis=2)
+    assert changed[:, :480].mean() > 0.01  # the changes of the first face are still there
+    assert changed[:, 500:].mean() > 0.01
+    assert not changed[:, 486:489].any()
+    assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == [
+        f"two.png.fast.{n}.safetensors" for n in (0, 1)
+    ]
+
+    # What was kept of each face is of the photo as it came, so that another edit takes it.
+    kept = open_saved(
+        tmp_path / "kept/two.png.fast.1.safetensors", open_photo(group_path), generator, detector
+    )
+    assert kept.cut_out.face.points[:, 0].min() > 490
+
+    # A run that was killed between two faces begins that photo again.
+    lines, again = (output / "edits.jsonl").read_text().splitlines(keepends=True), []
+    (output / "edits.jsonl").write_text(lines[0])
+
+    def edit_face(source, identity, part, *others):
+        again.append(part)
+        return records[len(again) - 1]
+
+    monkeypatch.setattr(edit_faces, "edit_face", edit_face)
+    for _ in range(2):
+        command(*arguments, "--face", "all")
+        assert again == ["two.png#0", "two.png#1"]
+        assert (output / "edits.jsonl").read_text() == "".join(lines)
+
+
+def test_faces_that_are_not_there_are_a_line_each(command, group_path, tmp_path):
+    output = tmp_path / "out"
+    code, out, err = command("--image", group_path, "--face", "7,9", "--output", output)
+    assert code == 1
+    assert [(record["id"], record["reason"]) for record in records_of(output)] == [
+        ("two.png#7", "two.png has 2 faces, so there is no --face 7"),
+        ("two.png#9", "two.png has 2 faces, so there is no --face 9"),
+    ]
+    assert json.loads((output / "config.json").read_text())["face"] == "7,9"
+
+
+def test_faces_are_chosen():
+    assert parse_faces("0") == (0,)
+    assert parse_faces("2, 0,2") == (2, 0)
+    assert parse_faces("all") is None
+    for wrong in ("-1", "", "one", "0-3", "0,,1"):
+        with pytest.raises(UserError, match="0 is the largest face"):
+            parse_faces(wrong)

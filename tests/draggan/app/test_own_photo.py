@@ -149,6 +149,45 @@ def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(se
     assert [ref() for ref in second] == [None, None, None]
 
 
+def test_the_next_face_of_a_photo_keeps_the_changes_of_the_one_before(sessions, photo_path):
+    session = sessions.get("both")
+    session.generate(5)
+    session.change_photo("open", photo_path)
+    photo = pixels_of(photo_path)
+    session.bring_in(Preset(2, 1))
+    finish(session)
+    session.choose_edit("smile", 1.0, at_once=True)
+    finish(session)
+    first = pixels_of(session.stage.save_photo())
+    smiling = (first != photo).any(axis=2)
+    assert smiling.any()
+
+    session.change_photo("choose", 1)
+    session.bring_in(Preset(2, 1))
+    view = finish(session)[-1]
+    assert np.array_equal(pixels_of(session.stage.save_photo()), first)
+    assert np.abs(pixels_of(view.photo.before).astype(int) - photo).mean() < 4  # as it came; a JPEG
+    session.choose_edit("slim", 1.0, at_once=True)
+    finish(session)
+    both = pixels_of(session.stage.save_photo())
+    changed = (both != first).any(axis=2)
+    assert changed.any()
+    assert np.array_equal(both[~changed], first[~changed])
+    box = session.face.subject.cut_out.face.points
+    assert np.abs(np.argwhere(changed)[:, 1].mean() - box[:, 0].mean()) < 100
+
+    # The results of both faces are in the history; from one of them the next face is brought in as it is there.
+    titles = [entry.title for entry in session.history.entries]
+    assert titles == ["seed", "photo", "smile", "photo", "slim"]
+    session.go_to(1)
+    assert np.array_equal(pixels_of(session.stage.save_photo()), photo)
+    session.bring_in(Preset(1, 0))
+    finish(session)
+    assert np.array_equal(pixels_of(session.stage.save_photo()), photo)
+    assert session.face.subject.cut_out.photo is session.photo.photo
+    sessions.drop("both")
+
+
 @pytest.mark.parametrize("kind", BAD)
 def test_what_is_wrong_with_a_photo_is_said(sessions, tmp_path, kind):
     session = sessions.get("bad")
