@@ -125,7 +125,7 @@ def changed(path, **changes) -> None:
         {"results": 5},
         {"faces": [{"subject": 0, "under": 0}]},
         {"faces": []},
-        {"subjects": [{"model": "mobile-ffhq", "seed": None, "psi": 0.7}]},
+        {"subjects": [{"model": "mobile-ffhq", "seed": "five", "psi": 0.7}]},
         {"subjects": [{"model": "/etc/passwd", "seed": 1, "psi": 0.7}]},
         {"subjects": [{"model": "mobile-ffhq", "photo": "a.png", "grey": False}]},
         {"handles": [[1.0, float("nan")]], "targets": []},

@@ -79,7 +79,10 @@ def test_results_are_compared_deleted_and_downloaded_together(visit, app):
     with zipfile.ZipFile(download.value.path()) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
-    assert names == ["01_seed5_seed.png", "02_seed5_smile.png", "03_seed5_close-eyes.png", "animation.mp4"]
+    results = ("01_seed5_seed", "02_seed5_smile", "03_seed5_close-eyes")
+    assert names == [f"{each}{ending}" for each in results for ending in (".png", "_latent.npz")] + [
+        "animation.mp4"
+    ]
 
 
 def test_work_is_saved_and_opened_again(visit, app, tmp_path):
