@@ -53,6 +53,7 @@ from draggan.identity import Identity, identity_distance, outside_change
 from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
+from draggan.model_list import open_model, table
 from draggan.photo_batch import PhotoSource, list_photos, parse_faces
 from draggan.photo_editor import PhotoSubject
 from draggan.project import ProjectError, open_project
@@ -87,6 +88,7 @@ class Options:
     project: str | None = option(
         None, "a project saved in the app: write the picture that it shows, and do nothing else"
     )
+    list_models: bool = option(False, "print the models that there are, and what is wrong with others")
     device: str = option("auto", DEVICES)
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
 
@@ -94,6 +96,9 @@ class Options:
 def main() -> None:
     options = parse(Options, __doc__)
     report_problems()
+    if options.list_models:
+        print(table())
+        return
     if options.report:
         folders = [Path(name) for name in options.output.split(",")]
         print(report(folders))
@@ -164,14 +169,6 @@ def main() -> None:
     print(report([output]))
     if any(not record["ok"] for record in records):
         sys.exit(1)
-
-
-def open_model(name: str, device: torch.device) -> Generator:
-    """A generator by name. UserError where it cannot be used."""
-    try:
-        return load_generator(name, device)
-    except ModelError as error:
-        raise UserError(str(error)) from None
 
 
 def draw_project(path: Path, output: Path, options: Options) -> Path:

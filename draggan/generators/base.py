@@ -62,6 +62,7 @@ class Generator(nn.Module):
     free_rows: int  # rows that a drag changes by default; the others keep colours and texture
     is_face: bool  # landmark edits make sense
     mean_w: Tensor  # (w_dim,), the truncation centre
+    classes: int = 0  # that a conditional model knows
 
     def map(self, z: Tensor) -> Tensor:
         """Map latents z (N, z_dim), standard normal, to w (N, w_dim)."""
