@@ -8,6 +8,7 @@ run by pickle_machine.py. Nothing big is read until a tensor is asked for; every
 really has first.
 """
 
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -21,10 +22,17 @@ __all__ = ["LEGACY_MAGIC", "LEGACY_START", "MAX_INSTRUCTIONS", "NAMES", "ZIP_MAG
 
 ZIP_MAGIC = b"PK\x03\x04"  # as torch.load tells the two formats of checkpoints apart
 LEGACY_START = b"\x80\x02\x8a\n" + LEGACY_MAGIC.to_bytes(10, "little")  # LEGACY_MAGIC as a pickle
+# The same with any protocol, and with the frame of the newer ones.
+_LEGACY = re.compile(rb"\x80[\x02-\x05](\x95.{8})?" + re.escape(LEGACY_START[2:]), re.DOTALL)
 MAX_DIRECTORY = 2 << 20  # bytes of a zip archive's list of members: some ten thousand
 LOCAL_HEADER = struct.Struct(
     "<4s22xHH"
 )  # of a zip archive: signature, lengths of the name and of what follows it
+
+
+def is_checkpoint(start: bytes) -> bool:
+    """Whether a file that begins so is a PyTorch checkpoint of one of the two formats."""
+    return start.startswith(ZIP_MAGIC) or _LEGACY.match(start) is not None
 
 
 class Foreign(Refused):
@@ -38,13 +46,11 @@ def outline(path: Path) -> Any:
     """
     stream = open(path, "rb")  # noqa: SIM115  the claims read from it
     try:
-        start = stream.read(len(LEGACY_START))
+        start = stream.read(64)
         stream.seek(0)
-        if start.startswith(ZIP_MAGIC):
-            return _read_zip(stream)
-        if start == LEGACY_START:
-            return _read_legacy(stream)
-        return Machine().load(stream)
+        if not is_checkpoint(start):
+            return Machine().load(stream)
+        return _read_zip(stream) if start.startswith(ZIP_MAGIC) else _read_legacy(stream)
     except BaseException:
         stream.close()
         raise
@@ -92,6 +98,8 @@ def members(stream: IO[bytes]) -> dict[str, Stored]:
         raise
     except Exception as error:  # its reader raises what it happens to meet, also of names that are no text
         raise Refused(f"a broken zip archive ({shown(error)})") from None
+    if any(info.filename.endswith("/constants.pkl") for info in listed):
+        raise Foreign("it is a network with its code (TorchScript); take a file of weights")
     for info in listed:
         total += info.file_size
         if info.filename in found or info.compress_type != zipfile.ZIP_STORED or total > size:
@@ -111,8 +119,6 @@ def members(stream: IO[bytes]) -> dict[str, Stored]:
 def _read_zip(stream: IO[bytes]) -> Any:
     """The saved object of a zip checkpoint, every storage compared with what the archive holds."""
     found = {name.partition("/")[2]: place for name, place in members(stream).items()}  # below its one folder
-    if "constants.pkl" in found:
-        raise Foreign("it is a network with its code (TorchScript); take a file of weights")
     if "data.pkl" not in found:
         raise Foreign("it is a zip archive without the list of a PyTorch checkpoint (data.pkl)")
     order = found.get("byteorder")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .blank import Blank
 from .plain_objects import ArrayClaim, Instance, Refused, TensorClaim, shown
-from .plain_pickle import LEGACY_START, ZIP_MAGIC
+from .plain_pickle import is_checkpoint
 from .stylegan2_layers import Config
 
 FACES = re.compile(r"ffhq|celeb|metface|(?<![a-z])(human)?faces?(?![a-z])", re.IGNORECASE)
@@ -124,7 +124,7 @@ def file_kind(path: Path) -> tuple[str, bytes]:
     """What sort of file it is, by its first bytes, and its beginning."""
     with open(path, "rb") as stream:
         start = stream.read(PREFIX)
-    if start.startswith(ZIP_MAGIC) or start.startswith(LEGACY_START):
+    if is_checkpoint(start):
         return "checkpoint", start
     if start.startswith(b"\x80"):
         return "pickle", start
