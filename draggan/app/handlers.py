@@ -22,6 +22,7 @@ from draggan.app.view import View
 
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 MOST_FAVOURITES = 100
+MOST_NAME = 80  # letters of a photo's name that are kept
 Values = list  # one for each of SHOWN
 
 
@@ -141,9 +142,13 @@ class Handlers:
         """sent: as the component has it, before Gradio has looked into the file."""
         if sent is None:
             return self.act("change_photo", "close")(request)
-        shown = self.act("change_photo", "open", sent["path"], sent.get("orig_name") or "image", True)(
-            request
-        )
+        sent = sent if isinstance(sent, dict) else {}
+        try:
+            file = self.sessions.sent(sent.get("path"))
+            name = str(sent.get("orig_name") or "image")[:MOST_NAME]
+            shown = self.act("change_photo", "open", file, name, True)(request)
+        except ERRORS as error:
+            return self.error(error, request)
         if not self.session(request).photo.faces:
             shown[SHOWN.index("faces")] = gr.update(visible=False)
         return shown
@@ -176,7 +181,7 @@ class Handlers:
         try:
             session = self.session(request)
             yield [*values({"note": Message("opening").text(language_of(request))}), *skipped]
-            projects.open_file(session, path, Path(path).name)
+            projects.open_file(session, self.sessions.sent(path), Path(path).name)
             chosen = [session.settings.get(name, default) for name, default in self._settings()]
             yield [*self.shown(session.view(), request, all_of_it=True), *chosen]
         except ERRORS as error:

@@ -60,8 +60,11 @@ class OpenPhoto:
                 pictures.append(files.write_jpeg(self._folder.new("face.jpg"), small, note=files.CUT_OUT))
             if not faces:
                 raise PhotoError.of("bad_face", name=photo.name, reason=problem)
-        except PhotoError as error:
-            raise translated(error) from None
+        except BaseException as error:
+            self.close()  # what was refused is not kept
+            if isinstance(error, PhotoError):
+                raise translated(error) from None
+            raise
         self.photo, self.faces, self.pictures, self.chosen = photo, faces, tuple(pictures), 0
 
     def choose(self, index: int) -> None:

@@ -8,6 +8,7 @@ sessions.drop("page 2")
 sessions.close()
 """
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -33,7 +34,8 @@ class Sessions:
         """waiting: how many tasks may wait in the queue. most: how many sessions there may be."""
         self.models, self.queue = models or Models(), Queue(waiting)
         self.most = most
-        self.folder = Path(tempfile.mkdtemp(prefix="draggan-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="draggan-")).resolve()
+        self.served = self.folder / "served"  # what visitors have sent, and copies of what they were shown
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._visitors: dict[str, str] = {}  # of a page: who says to be its visitor
@@ -96,6 +98,14 @@ class Sessions:
         """The session of that key, if there is one."""
         with self._lock:
             return self._sessions.get(key)
+
+    def sent(self, path: object) -> Path:
+        """The file of a path that came in a request. TranslatedError for what no visitor has sent."""
+        with contextlib.suppress(TypeError, ValueError, OSError, RuntimeError):
+            file = Path(path).resolve()
+            if file.is_relative_to(self.served) and file.is_file():
+                return file
+        raise TranslatedError("not_sent")
 
     def drop(self, key: str) -> None:
         """End a session: its task stops, its memory and files go. Nothing happens for an unknown one."""
