@@ -53,7 +53,7 @@ from draggan.identity import Identity, identity_distance, outside_change
 from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
-from draggan.model_list import open_model, table
+from draggan.model_list import model_name, open_model, table
 from draggan.photo_batch import PhotoSource, list_photos, parse_faces
 from draggan.photo_editor import PhotoSubject
 from draggan.project import ProjectError, open_project
@@ -73,6 +73,7 @@ class Options:
     strength: str = option("1.0", "how far, 0 to 2, below 0 the opposite; one number, or one for each edit")
     output: str = option("output/edits", "folder for the results; for --report one or more, with commas")
     model: str = option(DEFAULT_MODEL, "face generator")
+    class_: int | None = option(None, "which class a conditional model draws, from 0; None: none is chosen")
     psi: float = option(DEFAULT_PSI, "truncation: 0 the mean face, 1 the full variety")
     landmarks: str = option(
         "auto", "landmark detector; auto: face-alignment if its weights are here", BACKENDS
@@ -106,6 +107,7 @@ def main() -> None:
     if options.project:
         print(f"wrote {draw_project(Path(options.project), Path(options.output), options)}")
         return
+    options.model = model_name(options.model, options.class_)
     edits = parse_edits(options.edit, options.strength)
     photos = list_photos(options.image) if options.image else {}
     keys = list(photos) or parse_seeds(options.seeds)

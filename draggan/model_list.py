@@ -8,7 +8,9 @@ import torch
 
 from common.commandline import UserError
 from draggan import generators
-from draggan.generators import DEFAULT_MODEL, Generator, ModelError, load_generator, survey
+from draggan.generators import DEFAULT_MODEL, Generator, ModelError, class_name, load_generator, survey
+
+MOST_CLASSES = 100_000
 
 
 def unusable() -> dict[str, str]:
@@ -25,6 +27,13 @@ def table() -> str:
         rows.append((name, words if verdict.problem is None else f"cannot be used: {verdict.problem}"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {words}".rstrip() for name, words in rows)
+
+
+def model_name(model: str, label: int | None) -> str:
+    """The name of a model that draws one class, of --model and --class. UserError for a class that cannot be."""
+    if label is not None and not 0 <= label < MOST_CLASSES:
+        raise UserError(f"--class {label}: classes are counted from 0")
+    return class_name(model, label)
 
 
 def open_model(name: str, device: torch.device) -> Generator:

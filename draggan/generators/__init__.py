@@ -80,9 +80,9 @@ def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu"
     if torch.device(device).type == "cpu":
         keep_freed_memory()
     if not default:
-        model = weights.load(path, name, device, label)
+        model = weights.load(path, base, device)
         model.feature_dtype = fast_dtype(device)
-        return model
+        return model if label is None else model.of_class(label)
     if label is not None:
         raise ModelError(f"{base} has no class {label}; its classes: none")
     if not path.is_file():

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Generator, ModelError, Partial
+from .base import Generator, Partial
 from .stylegan2_layers import EPSILON, GAIN, SLOPE, Block, Config, StyledConv, upsample
 
 MEAN_SEED, MEAN_SAMPLES = 12345, 4096  # of the truncation centre, where a file brings none
@@ -50,7 +50,6 @@ class StyleGAN2(Generator):
         self.feature_resolution = min(128, config.resolution)  # DragGAN's choice
         self.free_rows = min(6, self.num_rows)  # DragGAN's choice
         self.is_face, self.classes = config.is_face, config.classes
-        self.label: int | None = None  # see `choose_class`
         self.feature_dtype = torch.float32  # see `fast_dtype`
 
         sizes = zip(config.mapping, config.mapping[1:], strict=False)
@@ -73,13 +72,6 @@ class StyleGAN2(Generator):
                 w = w + self.class_bias[self.label]
             w = F.leaky_relu(w, SLOPE) * GAIN
         return w
-
-    def choose_class(self, label: int | None) -> None:
-        """Draw only this class from now on; None: with no class chosen. ModelError for one that is not there."""
-        if label is not None and not 0 <= label < self.classes:
-            there = f"0 to {self.classes - 1}" if self.classes else "none"
-            raise ModelError(f"{self.name} has no class {label}; its classes: {there}")
-        self.label = label
 
     def features(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> Tensor:
         """Feature map after the block of that resolution, float32 whatever ``feature_dtype`` is."""

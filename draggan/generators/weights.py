@@ -165,11 +165,10 @@ def reason(error: BaseException) -> str:
 # --- loading ----------------------------------------------------------------------------------------------
 
 
-def load(path: Path, name: str, device: torch.device | str = "cpu", label: int | None = None) -> StyleGAN2:
+def load(path: Path, name: str, device: torch.device | str = "cpu") -> StyleGAN2:
     """The generator in a file, weights frozen, on the device; a converted copy is used or made.
 
-    label: the class to draw, of a conditional model. Raises ModelError, in one line, for a file that is not a
-    readable StyleGAN2, and for a class that it does not have.
+    Raises ModelError, in one line, for a file that is not a readable StyleGAN2.
     """
     copy = path.with_name(path.name + CONVERTED)
     try:
@@ -193,7 +192,6 @@ def load(path: Path, name: str, device: torch.device | str = "cpu", label: int |
         raise ModelError(
             f"{one_line(path)}: {reason(error)}; take another file, or fetch this one again"
         ) from None
-    model.choose_class(label)
     return model.to(device, memory_format=torch.channels_last).eval()
 
 

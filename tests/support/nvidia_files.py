@@ -181,3 +181,48 @@ def beside_the_weights() -> dict:
         "long": np.zeros(100_000, np.float32),
         "sliced": np.arange(12).reshape(3, 4)[:, ::2],
     }
+
+
+def conditional(model: StyleGAN2, classes: int, seed: int = 0) -> Module:
+    """The generator with a mapping network that takes classes, too; the weights that read them are random."""
+    random = torch.Generator().manual_seed(seed)
+    generator = nvidia(model)
+    mapping = generator.state["_modules"]["mapping"]
+    fc0 = mapping.state["_modules"]["fc0"]
+    size = 6  # of an embedding
+    gain = 0.01 * (model.z_dim + size) ** -0.5
+    mixed = torch.randn(model.config.mapping[1], size, generator=random)
+    own = fc0.state["_buffers"]["weight"].detach() * (fc0.state["weight_gain"] / gain)
+    fc0.state["_buffers"]["weight"] = torch.cat([own, mixed / gain * 0.2], 1)
+    fc0.state["weight_gain"] = gain
+    embed = {
+        "weight": torch.randn(size, classes, generator=random),
+        "bias": torch.randn(size, generator=random),
+    }
+    mapping.state["_modules"]["embed"] = Module(
+        "FullyConnectedLayer", tensors=embed, weight_gain=classes**-0.5, bias_gain=1.0
+    )
+    mapping.state["c_dim"] = classes
+    return generator
+
+
+def mapped(generator: Module, z: torch.Tensor, label: int | None) -> torch.Tensor:
+    """w of NVIDIA's mapping network, from its layers as they are saved."""
+    mapping = generator.state["_modules"]["mapping"]
+    layers = mapping.state["_modules"]
+
+    def fully(layer: Module, x: torch.Tensor) -> torch.Tensor:
+        state = layer.state
+        weight, bias = (state["_buffers"][name].detach() for name in ("weight", "bias"))
+        return x @ (weight * state["weight_gain"]).T + bias * state["bias_gain"]
+
+    def normalised(x: torch.Tensor) -> torch.Tensor:
+        return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+    c = torch.zeros(len(z), mapping.state["c_dim"])
+    if label is not None:
+        c[:, label] = 1
+    x = torch.cat([normalised(z), normalised(fully(layers["embed"], c))], 1)
+    for name in sorted(name for name in layers if name.startswith("fc")):
+        x = torch.nn.functional.leaky_relu(fully(layers[name], x), 0.2) * 2**0.5
+    return x
