@@ -50,7 +50,9 @@ class Watch:
             if not source.startswith(
                 ("<frozen", *self.allowed)
             ):  # what is imported from where programs lie is ours
-                self.seen.append(f"exec of {source} {getattr(arguments[0], 'co_names', '')!r}"[:200])
+                frame = sys._getframe(1)
+                by = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+                self.seen.append(f"exec of {source} {getattr(arguments[0], 'co_names', '')!r} by {by}"[:200])
         elif event == "open":
             path, mode, flags = arguments
             writes = isinstance(mode, str) and set(mode) & set("wax+")
