@@ -11,7 +11,7 @@ from draggan.app.texts import TranslatedError, error_message
 
 
 def test_an_edit_is_marked_dragged_undone_and_redone(session):
-    session.choose_edit("open-mouth", 1.0)  # of which nothing is learned: the drag does it all
+    session.choose_edit("small-nose", 1.0)  # of which nothing is learned: the drag does it all
     marked = session.view()
     assert marked.message.key == "press_start"
     assert marked.image.suffix == ".jpg"
@@ -56,7 +56,7 @@ def test_stop_keeps_the_state_and_start_goes_on(session):
 
 
 def test_an_edit_goes_on_after_stop_to_the_same_end(session):
-    session.choose_edit("open-mouth", 0.6)
+    session.choose_edit("small-nose", 1.0)
     task = session.task
     session.start()
     stopped = finish(session, stop_at=3)[-1]
@@ -163,6 +163,6 @@ def test_a_failing_drag_is_said_and_the_next_one_runs(session, monkeypatch):
     session.task._steps = (1 / zero for zero in (0,))
     session.start()
     assert finish(session)[-1].message.key == "failed"
-    session.choose_edit("open-mouth")
+    session.choose_edit("small-nose")
     session.start()
     assert finish(session, stop_at=1)[-1].message.key == "stopped"
