@@ -36,6 +36,7 @@ from draggan.app.sessions import LIVE_SESSIONS, Sessions
 from draggan.app.settings import RANGES
 from draggan.edits import EDITS, report_problems
 from draggan.generators import DEFAULT_MODEL
+from draggan.model_list import model_name, table
 from draggan.photos import MAX_BYTES
 
 LAST = "always_last"
@@ -51,6 +52,8 @@ class Options:
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0, or :: with IPv6, lets other machines in")
     port: int = option(7860, "port to listen on")
     model: str = option(DEFAULT_MODEL, "face generator to begin with")
+    class_: int | None = option(None, "which class a conditional model draws to begin with, from 0")
+    list_models: bool = option(False, "print the models that there are, and what is wrong with others")
     allowed_hosts: str = option("", "names under which a proxy shows the app, as in faces.example.org,lab")
     root_path: str = option("", "path under which a proxy shows the app, as in /faces")
     max_sessions: int = option(LIVE_SESSIONS, "how many people may be here at once")
@@ -106,6 +109,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["delete"].click, handlers.act("delete_result"))
     on(parts["pin"].click, handlers.act("compare_with_this"))
     on(parts["model"].input, handlers.choose_model, ("model",))
+    on(parts["class"].input, handlers.choose_class, ("class",), **RAW)
     on(parts["fetch"].click, handlers.fetch, ("model",), trigger_mode="once", concurrency_limit=4)
     for name in EDITS:
         edit = handlers.choose_edit(name)
@@ -169,6 +173,10 @@ def launch(
 
 def main() -> None:
     options = parse(Options, __doc__)
+    if options.list_models:
+        print(table())
+        return
+    options.model = model_name(options.model, options.class_)
     report_problems()
     device = choose_device(options.device)
     auth = None

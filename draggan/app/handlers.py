@@ -13,12 +13,13 @@ import gradio as gr
 from common.commandline import UserError
 from draggan.app import projects
 from draggan.app.fetches import Fetches
-from draggan.app.page_state import SHOWN, Props, canvas, page_state
+from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, page_state
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
 from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
+from draggan.generators import class_name
 
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 MOST_FAVOURITES = 100
@@ -108,7 +109,7 @@ class Handlers:
                 shown = self.shown(view, request, all_of_it=True)
                 # Models may have come since the page was laid out.
                 choices = self.fetches.choices()
-                shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.model)
+                shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.base_model)
                 yield shown
         except ERRORS as error:
             yield self.error(error, request)
@@ -255,9 +256,20 @@ class Handlers:
             note = Message("not_here", {"model": name, "size": size}).text(language_of(request))
             return values({"note": note, "fetch": gr.update(visible=True)})
         session = self.session(request)
-        if name == session.face.generator.name:  # a list may report one choice twice
+        if name == session.face.subject.generator.base_name:  # a list may report one choice twice
             return self.act("view")(request)
         return self.act("generate")(request, session.seed, None, name)
+
+    def choose_class(self, request: gr.Request, label) -> Values:
+        """Draw one class of a conditional model, or none that is chosen."""
+        session = self.session(request)
+        generator = session.face.subject.generator
+        if type(label) is not int or not ANY_CLASS <= label < max(generator.classes, 1):
+            return self.error(TranslatedError("bad_class"), request)
+        wanted = None if label == ANY_CLASS else label
+        if wanted == generator.label:  # a list may report one choice twice
+            return self.act("view")(request)
+        return self.act("generate")(request, session.seed, None, class_name(generator.base_name, wanted))
 
     def fetch(self, request: gr.Request, name: str) -> Iterator[Values]:
         language = language_of(request)
