@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from common import signals
+
 if TYPE_CHECKING:
     import torch
 
@@ -100,33 +102,53 @@ def run(main: Callable[[], None]) -> NoReturn:
 
     A GPU whose memory is full ends like a ``UserError``, for scripts that know no better advice.
     141, without a message, where nobody reads the output any more, as in ``| head``.
+    A rank of several leaves in every case as ``signals.leave`` says, and of all ranks the first speaks.
     """
+    code = 0
     try:
         main()
         sys.stdout.flush()
     except UserError as error:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
         text = str(error).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.UserError: ")
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(2)
+        code = _failed(text)
     except RuntimeError as error:
         if "out of memory" not in str(error):  # CUDA's and Apple's own words
-            raise
-        print(
-            f"error: {str(error).splitlines()[0][:160]}; end other programs that use this GPU, or choose "
-            "another --device",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+            code = _unexpected()
+        else:
+            code = _failed(
+                f"{str(error).splitlines()[0][:160]}; end other programs that use this GPU, or choose another --device"
+            )
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+        signals.say("stopped by Ctrl-C")
+        code = 130
     except BrokenPipeError:
-        if not _reader_gone():
+        if _reader_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+            code = 141
+        else:
+            code = _unexpected()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-        sys.exit(141)
-    sys.exit(0)
+        code = end.code or 0
+    except BaseException:
+        code = _unexpected()
+    signals.leave(code)
+
+
+def _failed(text: str) -> int:
+    """Say what the user can correct, if no other rank did; the exit code."""
+    signals.say(f"error: {text}")
+    return 2
+
+
+def _unexpected() -> int:
+    """What no user can correct ends with a traceback. A rank leaves here, before its networks are taken down."""
+    if not signals.at_once:
+        raise
+    sys.excepthook(*sys.exc_info())
+    return 1
 
 
 def _reader_gone() -> bool:
@@ -176,6 +198,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        signals.unfinished.add(str(temporary))
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -190,3 +213,4 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        signals.unfinished.discard(str(temporary))

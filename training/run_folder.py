@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common import torchvision_ops  # noqa: F401  (before torchvision)
+from common import signals, torchvision_ops  # noqa: F401  (torchvision_ops before torchvision)
 from common.commandline import UserError, write_atomically
 from training import run_lock
 
@@ -136,7 +136,8 @@ class RunFolder:
         """Keep status.json right while the body runs and after it; ``kill -9`` leaves "running" and a dead process."""
         self._write_status("running")
         try:
-            yield
+            with signals.last_step(lambda name: self._write_status("stopped", name)):
+                yield
             self._write_status("finished")
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)

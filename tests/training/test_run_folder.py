@@ -157,17 +157,6 @@ def test_a_worker_that_is_killed_is_one_line(pairs, tmp_path):
     assert "a process that prepares pictures was killed" in error
 
 
-@pytest.mark.parametrize("script", ["train_l1.py", "train_cgan.py", "predict.py"])
-def test_ctrl_c_while_libraries_load_is_one_line(tmp_path, script):
-    slow = "import sys, time; print('loading', file=sys.stderr, flush=True); time.sleep(600)"
-    (tmp_path / "torch.py").write_text(slow)
-    process = start(script, "--help", PYTHONPATH=str(tmp_path))
-    assert process.stderr.readline() == "loading\n"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, "stopped by Ctrl-C\n")
-
-
 def start(script: str, *arguments, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, ROOT / script, *map(str, arguments)],
