@@ -7,6 +7,7 @@ import pytest
 from app_sessions import finish
 
 from draggan.app.handlers import DEFAULTS, RANGES, Handlers
+from draggan.app.page_state import SHOWN
 from draggan.app.texts import TranslatedError, error_message
 
 
@@ -166,3 +167,18 @@ def test_a_failing_drag_is_said_and_the_next_one_runs(session, monkeypatch):
     session.choose_edit("small-nose")
     session.start()
     assert finish(session, stop_at=1)[-1].message.key == "stopped"
+
+
+def test_a_seed_that_is_being_typed_stays(session, sessions, request):
+    """What the page knows is not said again: it would stand in place of half a number."""
+    visitor = SimpleNamespace(session_hash=request.node.name, headers={})
+    handlers = Handlers(sessions, 5)
+
+    def seed(values):
+        return values[SHOWN.index("seed")].get("value")
+
+    assert seed(handlers.act("generate", 6)(visitor)) == "6"
+    assert seed(handlers.act("show_landmarks", True)(visitor)) is None
+    assert seed(handlers.act("undo")(visitor)) == "5"
+    assert seed(handlers.act("generate", 7)(visitor)) == "7"
+    assert seed(next(handlers.open(visitor, ""))) == "7"  # the page was loaded again
