@@ -1,23 +1,26 @@
 """The tensors of a file that is not trusted: shapes at once, numbers when asked for, within its size."""
 
+import json
 import math
 import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from .blank import Blank
-from .plain_objects import ArrayClaim, Instance, Refused, TensorClaim, shown
+from .plain_objects import ArrayClaim, Instance, Refused, TensorClaim, one_line, shown
 from .plain_pickle import is_checkpoint
 from .stylegan2_layers import Config
 
 FACES = re.compile(r"ffhq|celeb|metface|(?<![a-z])(human)?faces?(?![a-z])", re.IGNORECASE)
 PREFIX = 1 << 20  # bytes of a file that are looked at to tell what it is
 MAX_NUMBERS = 1 << 27  # in a generator: the published ones have some thirty million
+LARGEST_NUMBER, MOST_DEPTH = 1e30, 32  # in the JSON texts of our files
 MAX_HEADER = 4 << 20  # bytes of the list of tensors in a safetensors file
 State = dict[str, Tensor]
 Claim = TensorClaim | ArrayClaim
@@ -168,3 +171,51 @@ def check_numbers(state: State) -> None:
     for key, tensor in state.items():
         if not tensor.isfinite().all():
             raise Refused(f"{key} has values that are not numbers")
+
+
+def reason(error: BaseException) -> str:
+    """Why a file cannot be read, in one line."""
+    if isinstance(error, MemoryError):
+        return "more memory is needed than there is"
+    text = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    return (
+        one_line(text)[:300] if isinstance(error, Refused | OSError) else f"not readable: {shown(text, 120)}"
+    )
+
+
+def read_json(text: str) -> Any:
+    """What a JSON text out of a file holds. Refused for broken, deep or endless ones, and for NaN and infinities."""
+
+    def no_number(name: str) -> None:
+        raise Refused(f"{name} where a number belongs")
+
+    def a_number(digits: str) -> float:
+        whole = not set(digits) & set(".eE")
+        number = float(digits) if not whole else int(digits) if len(digits) < 40 else math.inf
+        if not abs(number) < LARGEST_NUMBER:
+            raise Refused("a number that is too large")
+        return number
+
+    try:
+        value = json.loads(text, parse_constant=no_number, parse_float=a_number, parse_int=a_number)
+        _check_depth(value)
+        return value
+    except Refused:
+        raise
+    except RecursionError:
+        raise Refused("nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise Refused(f"not readable as JSON ({shown(error)})") from None
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        raise Refused("nested too deeply")

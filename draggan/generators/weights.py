@@ -30,7 +30,7 @@ from .plain_pickle import Foreign, outline
 from .rosinality import from_rosinality
 from .stylegan2 import StyleGAN2, mean_w
 from .stylegan2_layers import Config
-from .tensor_table import State, check_header, check_numbers, file_kind, read_tensors
+from .tensor_table import State, check_header, check_numbers, file_kind, read_json, read_tensors, reason
 
 NOT_MODELS = (".part", ".json", ".md", ".txt", ".lock", ".npz", ".npy", ".draggan")
 # Of a file with such an ending, or with none, one wants to know why it is not in the list.
@@ -152,16 +152,6 @@ def _inspect_ours(path: Path) -> Verdict | None:
     return Verdict(path, classes=read_ours(path, check=True)[0].classes)
 
 
-def reason(error: BaseException) -> str:
-    """Why a file cannot be read, in one line."""
-    if isinstance(error, MemoryError):
-        return "more memory is needed than there is"
-    text = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
-    return (
-        one_line(text)[:300] if isinstance(error, Refused | OSError) else f"not readable: {shown(text, 120)}"
-    )
-
-
 # --- loading ----------------------------------------------------------------------------------------------
 
 
@@ -261,8 +251,8 @@ def read_ours(path: Path, check: bool = False) -> tuple[Config, State]:
     if metadata.get("format") not in FORMATS:
         raise Refused(f"it is not a {FORMAT} file")
     try:
-        config = Config.from_dict(json.loads(metadata["config"]))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        config = Config.from_dict(read_json(metadata["config"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"its configuration is unreadable ({shown(error, 200)})") from None
     with torch.device("meta"):
         wanted = StyleGAN2(config).state_dict()
