@@ -95,8 +95,9 @@ def stopped_by(number: int) -> str:
 def say(line: str) -> None:
     """Write a line to stderr, unless another process of this run has spoken."""
     if _may_speak():
-        sys.stderr.write(_on_its_own(line))
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk takes no errors either
+            sys.stderr.write(_on_its_own(line))
+            sys.stderr.flush()
 
 
 def _on_its_own(line: str) -> str:

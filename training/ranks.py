@@ -184,7 +184,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
 
 def resources(error: RuntimeError, device: torch.device) -> Exception:
     """What to say where memory ran out in the middle of a training; any other error as it is."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError) or "t allocate memory" in str(error):
         return UserError(
             f"the memory of {device} is too small for this --batch-size and size of picture; lower one of them, or end "
             "other programs that use this GPU"
