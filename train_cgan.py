@@ -17,6 +17,7 @@ Pictures, numbers and checkpoints go to the run folder under output/ (see traini
 
 from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,33 +41,41 @@ PICTURES = {"lambda_features": 10.0, "gan_start": 0.05, "gan_ramp": 0.05, "d_eve
 class Options(TrainOptions):
     """The GAN's options, and those that both scripts have."""
 
-    lambda_gan: float = option(1.0, "weight of the adversarial loss; 0 trains as train_l1.py")
-    lambda_l1: float = option(50.0, "weight of the L1 loss")
+    lambda_gan: float = option(
+        1.0, "weight of the adversarial loss; 0 trains as train_l1.py", range=(0, math.inf)
+    )
+    lambda_l1: float = option(50.0, "weight of the L1 loss", range=(0, math.inf))
     lambda_features: float | None = option(
         None,
         "weight of the GAN's feature matching loss, which rises with the GAN's (label maps: 0, pictures: 10)",
+        range=(0, math.inf),
     )
     gan_start: float | None = option(
         None,
         "fraction of the training after which the GAN term reaches the generator (label maps: 0.6, since it only "
         "disturbs before; pictures: 0.05)",
+        range=(0, 1),
     )
     gan_ramp: float | None = option(
         None,
         "fraction of the training over which --lambda-gan then rises from 0 (label maps: 0.1, pictures: 0.05)",
+        range=(0, 1),
     )
     d_every: int | None = option(
         None,
         "until then the discriminator learns at every so many steps of the generator (label maps: 4, pictures: 1)",
+        range=(1, math.inf),
     )
     gan_loss: str = option("bce", "adversarial loss", tuple(GAN_LOSSES))
     receptive_field: int = option(
         70, "side of the patch that one logit of the discriminator sees", tuple(LAYOUTS)
     )
     d_width: int | None = option(
-        None, "channels of the discriminator's first layer (label maps: 32, pictures: 64)"
+        None, "channels of the discriminator's first layer (label maps: 32, pictures: 64)", range=(1, 4096)
     )
-    d_lr: float = option(4e-4, "peak learning rate of the discriminator (Adam, beta1 0.5)")
+    d_lr: float = option(
+        4e-4, "peak learning rate of the discriminator (Adam, beta1 0.5)", range=(0, math.inf)
+    )
 
     def settle(self, pictures: bool) -> None:
         if pictures and self.patience and self.lambda_gan:
@@ -126,10 +135,6 @@ def risen(progress: float, start: float, ramp: float) -> float:
 def main() -> None:
     quiet_libraries()
     options = parse(Options, __doc__)
-    if min(options.lambda_gan, options.lambda_l1, options.lambda_features or 0) < 0:
-        raise UserError("--lambda-gan, --lambda-l1 and --lambda-features must not be negative")
-    if options.d_every is not None and options.d_every < 1:
-        raise UserError("--d-every must be at least 1")
 
     training = Training(options, "train_cgan")
     networks = training.networks

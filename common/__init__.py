@@ -1,7 +1,8 @@
 """What every script needs, whichever wing it belongs to.
 
 commandline.py     options from a dataclass, one-line errors, files written whole or not at all
-interrupts.py      Ctrl-C while a script still loads its libraries
+signals.py         Ctrl-C, SIGTERM and SIGHUP: one line and an exit code, at any moment
+interrupts.py      the same while a script still loads its libraries; imported first
 fetching.py        downloads that can be broken off and are checked
 packages.py        files out of Python packages, by pip
 models.py          the table of models that download_models.py fetches

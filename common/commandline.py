@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import os
 import re
 import select
@@ -18,9 +19,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from common import signals
+
 if TYPE_CHECKING:
     import torch
 
+# Errors of the machine, and what to do about each.
+OF_THE_MACHINE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "end other programs",
+    errno.EIO: "check the disk",
+    errno.ESTALE: "check the network's disk",
+    errno.EAGAIN: "allow more processes (ulimit -u)",
+}
 DEVICES = "auto, cpu, cuda, cuda:N or mps"  # what choose_device knows, for a help text
 
 
@@ -32,12 +49,14 @@ class _Parser(argparse.ArgumentParser):
     """argparse prints its usage before the error; here an error is one line like any other."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; `python {self.prog} --help` lists the options")
+        raise UserError(f"{message[:300]}; `python {self.prog} --help` lists the options")
 
 
-def option(default: Any, help: str, choices: tuple = ()) -> Any:
-    """A dataclass field with its text for ``--help``."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices or None})
+def option(default: Any, help: str, choices: tuple = (), range: tuple[float, float] | None = None) -> Any:
+    """A dataclass field with its text for ``--help``; least and most of a number are for who checks them."""
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": choices or None, "range": range}
+    )
 
 
 def parse(options: type, docstring: str | None, argv: list[str] | None = None) -> Any:
@@ -100,33 +119,80 @@ def run(main: Callable[[], None]) -> NoReturn:
 
     A GPU whose memory is full ends like a ``UserError``, for scripts that know no better advice.
     141, without a message, where nobody reads the output any more, as in ``| head``.
+    A rank of several leaves in every case as ``signals.leave`` says, and of all ranks the first speaks.
     """
+    code = 0
     try:
+        _open_streams()
         main()
         sys.stdout.flush()
     except UserError as error:
         # A data loader's worker re-raises with its own traceback before our text; the last line is ours.
         text = str(error).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.UserError: ")
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(2)
-    except RuntimeError as error:
-        if "out of memory" not in str(error):  # CUDA's and Apple's own words
-            raise
-        print(
-            f"error: {str(error).splitlines()[0][:160]}; end other programs that use this GPU, or choose "
-            "another --device",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        code = _failed(text)
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+        signals.say("stopped by Ctrl-C")
+        code = 130
     except BrokenPipeError:
-        if not _reader_gone():
+        if _reader_gone():
+            _forget_output()
+            code = 141
+        else:
+            code = _unexpected()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-        sys.exit(141)
-    sys.exit(0)
+        code = end.code or 0
+    except BaseException as error:
+        text = of_the_machine(error)
+        code = _failed(text) if text else _unexpected()
+    signals.leave(code)
+
+
+def _open_streams() -> None:
+    """Streams that were closed lead nowhere, and none fails for a name that is no UTF-8."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (to the end)
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def of_the_machine(error: BaseException) -> str | None:
+    """What to say of an error that is the machine's: memory or disk full, a file that cannot be had. Else None."""
+    text = (str(error).splitlines() or [""])[0]
+    if isinstance(error, RuntimeError) and "out of memory" in text:  # CUDA's and Apple's own words
+        return f"{text[:160]}; end other programs that use this GPU, or choose another --device"
+    no_memory = isinstance(error, RuntimeError) and "t allocate memory" in text  # PyTorch's
+    if no_memory or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return "the memory of this machine is full; end other programs, or compute less at once"
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+        what = error.filename if isinstance(error.filename, str) else "a file or the output"
+        return f"{what}: {error.strerror}; {OF_THE_MACHINE[error.errno]}, and run it again"
+    return None
+
+
+def _failed(text: str) -> int:
+    """Say what the user can correct, if no other rank did; the exit code."""
+    signals.say(f"error: {text}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+    return 2
+
+
+def _forget_output() -> None:
+    """What nobody takes would be tried again when Python ends, and fail with a message of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected() -> int:
+    """What no user can correct ends with a traceback. A rank leaves here, before its networks are taken down."""
+    if not signals.at_once:
+        raise
+    sys.excepthook(*sys.exc_info())
+    return 1
 
 
 def _reader_gone() -> bool:
@@ -174,19 +240,26 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         UserError: if the file cannot be written (disk full, no permission); ``path`` is then untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if len(os.fsencode(temporary.name)) > 255:  # the longest that file systems know
+        temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        signals.unfinished.add(str(temporary))
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        if "unexpected pos" in reason:  # torch's word for a write that ended early
+            reason = "the disk took only a part of it"
         misplaced = isinstance(
             error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError
         ) or getattr(error, "errno", None) in (errno.EROFS, errno.ENAMETOOLONG)
         advice = "choose another place" if misplaced else "free some space"
-        raise UserError(f"{path} could not be written ({reason}); {advice} and run it again") from error
+        again = signals.advice or " and run it again"
+        raise UserError(f"{path} could not be written ({reason}); {advice}{again}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        signals.unfinished.discard(str(temporary))

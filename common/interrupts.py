@@ -1,21 +1,18 @@
-"""Ctrl-C while a script still loads its libraries: one line and exit code 130, as later.
+"""A script imports this before anything else: signals end it in one line while its libraries load, as later.
 
-A script imports this first. ``common.commandline.run`` cares for Ctrl-C only once ``main`` runs, and torch takes
-seconds before that.
+Torch alone takes seconds. Where not a script but a library or a test imports it, it does nothing.
 """
 
 import os
 import sys
-from types import TracebackType
 
+from common import signals
 
-def _one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, traceback)
-        return
-    sys.stderr.write("stopped by Ctrl-C\n")
-    sys.stderr.flush()
-    os._exit(130)  # half-loaded libraries do not end cleanly
-
-
-sys.excepthook = _one_line
+_script = getattr(sys.modules["__main__"], "__file__", None) or ""
+if _script and os.path.dirname(os.path.abspath(_script)) == os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
+    for number in range(3):  # or a file of the run would take the number of a stream that was closed
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    signals.install()

@@ -25,6 +25,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
+from common import signals
 from FCN_network2 import GeneratorParams
 from losses import l1_loss, laplace_mixture_loss
 from pix2pix_dataset import to_bytes, to_unit
@@ -33,10 +34,10 @@ from training.checkpoint import Progress
 from training.data import Batch, load_data
 from training.labels import read_labels
 from training.means import Means, check_finite, since_best
-from training.networks import Networks
+from training.networks import Networks, rate
 from training.options import TrainOptions
 from training.pairs import resolve
-from training.ranks import end_processes, make_accelerator, on_main, resources
+from training.ranks import make_accelerator, on_main, resources, together
 from training.run_folder import format_row
 from training.tracking import Tracking, check_tracker
 from training.validation import Validation
@@ -55,6 +56,10 @@ class Training:
         Raises:
             UserError: for options, data or a run folder that do not do.
         """
+        with together(self):
+            self._prepare(options, script)
+
+    def _prepare(self, options: TrainOptions, script: str) -> None:
         options.check()
         check_tracker(options.tracker)
         self.options = options
@@ -112,7 +117,8 @@ class Training:
             UserError: if a loss is not finite, the GPU's memory is full, or a file cannot be written or read.
         """
         self.newest_is_best = newest_is_best
-        with self.folder.status() if self.main else contextlib.nullcontext(), end_processes(self.accelerator):
+        signals.advice = f"; go on with --output {self.folder.path} --resume"
+        with self.folder.status() if self.main else contextlib.nullcontext(), together(self):
             if self.saved is not None:
                 self._resume(self.saved)
             elif self.init is not None:
@@ -120,12 +126,12 @@ class Training:
             tracking: list[Tracking] = []
             with contextlib.ExitStack() as closed:
                 on_main(self.accelerator, lambda: tracking.append(closed.enter_context(self._tracking())))
-                if self._finished():
-                    return
                 try:
-                    self._train(step, tracking[0] if self.main else None)
+                    if not self._finished():
+                        self._train(step, tracking[0] if self.main else None)
                 except RuntimeError as error:
                     raise resources(error, self.accelerator.device) from None
+            self.accelerator.wait_for_everyone()  # no rank leaves while another needs it
 
     def _train(self, step: Step, tracking: Tracking | None) -> None:
         options, data, networks, progress = self.options, self.data, self.networks, self.progress
@@ -331,14 +337,6 @@ class Training:
             scores = self.validate(self.progress.epoch, self.predict)
             row = log.pop() | {f"val_{name}": value for name, value in scores.items()}
             self._save(row, scores, tracking)
-
-
-def rate(progress: float, schedule: str, warmup: float) -> float:
-    """Factor on the learning rates after the fraction ``progress`` of the training: up, then down to 0."""
-    if progress < warmup:
-        return (progress + 1e-3) / (warmup + 1e-3)
-    rest = min((progress - warmup) / max(1 - warmup, 1e-9), 1.0)
-    return 1 - rest if schedule == "linear" else (1 + math.cos(math.pi * rest)) / 2
 
 
 def quiet_libraries() -> None:

@@ -4,6 +4,7 @@ train_l1.py trains the generator alone; train_cgan.py adds its discriminator wit
 """
 
 import copy
+import math
 from contextlib import AbstractContextManager
 
 import torch
@@ -100,3 +101,11 @@ class Networks:
         decay = min(self.options.ema, (1 + step) / (10 + step)) if self.options.ema else 0.0
         new = [p.detach() for p in self.bare("generator").parameters()]
         torch._foreach_lerp_(list(self.ema.parameters()), new, 1 - decay)
+
+
+def rate(progress: float, schedule: str, warmup: float) -> float:
+    """Factor on the learning rates after the fraction ``progress`` of the training: up, then down to 0."""
+    if progress < warmup:
+        return (progress + 1e-3) / (warmup + 1e-3)
+    rest = min((progress - warmup) / max(1 - warmup, 1e-9), 1.0)
+    return 1 - rest if schedule == "linear" else (1 + math.cos(math.pi * rest)) / 2

@@ -1,6 +1,7 @@
 """The options that train_l1.py and train_cgan.py share."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from common.commandline import DEVICES, UserError, option
@@ -22,21 +23,29 @@ class TrainOptions:
         RESIZES,
     )
     crop_size: str = option("", "with --resize short or none: size of the crops (default: --image-size)")
-    epochs: int = option(80, "passes over the training split; with --max-minutes the most of them")
-    batch_size: int = option(8, "pictures a step and process")
+    epochs: int = option(
+        80, "passes over the training split; with --max-minutes the most of them", range=(1, math.inf)
+    )
+    batch_size: int = option(8, "pictures a step and process", range=(1, math.inf))
     output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
     resume: bool = option(False, "go on with the run in --output from its last checkpoint")
     init: str | None = option(None, "checkpoint to start from, of any run: fine-tune it on these data")
-    max_minutes: float = option(0.0, "plan and end the training by the clock; 0 goes by --epochs")
+    max_minutes: float = option(
+        0.0, "plan and end the training by the clock; 0 goes by --epochs", range=(0, math.inf)
+    )
     precision: str = option(
         "auto", "auto: bf16 on a GPU that has it, else fp32", ("auto", "fp32", "bf16", "fp16")
     )
-    workers: int = option(-1, "processes that prepare pictures; -1 half the cores, at most 8")
-    val_every: int = option(2, "validate every so many epochs, and after the last")
-    patience: int = option(0, "stop after so many validations in a row that were no better; 0 does not")
+    workers: int = option(
+        -1, "processes that prepare pictures; -1 half the cores, at most 8", range=(-1, 1024)
+    )
+    val_every: int = option(2, "validate every so many epochs, and after the last", range=(1, math.inf))
+    patience: int = option(
+        0, "stop after so many validations in a row that were no better; 0 does not", range=(0, math.inf)
+    )
     tracker: str = option("none", "where to log beside TensorBoard", ("none", "wandb", "mlflow"))
     device: str = option("auto", f"where to compute: {DEVICES}")
-    seed: int = option(0, "seed of weights, order and augmentation")
+    seed: int = option(0, "seed of weights, order and augmentation", range=(0, 2**32 - 1))
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
     head: str = option(
         "auto", "auto: colours where labels are flat colours, else rgb", ("auto", "colours", "rgb")
@@ -48,25 +57,34 @@ class TrainOptions:
     balance: float = option(
         0.5,
         "weight of a label colour in the L1 loss: its frequency to the power of minus this; 0: each pixel counts 1",
+        range=(0, 10),
     )
-    lr: float = option(2e-3, "peak learning rate of the decoder (Adam)")
-    encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr")
-    weight_decay: float = option(1e-4, "decoupled weight decay of the generator")
+    lr: float = option(2e-3, "peak learning rate of the decoder (Adam)", range=(0, math.inf))
+    encoder_lr: float = option(0.25, "the encoder's learning rate as a fraction of --lr", range=(0, math.inf))
+    weight_decay: float = option(1e-4, "decoupled weight decay of the generator", range=(0, math.inf))
     schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
-    warmup: float = option(0.03, "fraction of the training in which the learning rates rise")
-    ema: float = option(0.995, "decay of the moving average of the generator that is evaluated; 0 is none")
-    clip: float = option(1.0, "largest norm of the generator's gradient; 0 does not clip")
+    warmup: float = option(0.03, "fraction of the training in which the learning rates rise", range=(0, 1))
+    ema: float = option(
+        0.995, "decay of the moving average of the generator that is evaluated; 0 is none", range=(0, 1)
+    )
+    clip: float = option(
+        1.0, "largest norm of the generator's gradient; 0 does not clip", range=(0, math.inf)
+    )
     crop: float = option(
         0.35, "least fraction of a whole picture's area that a random crop keeps; 1 does not crop"
     )
-    jitter: float = option(0.4, "strength of the photo's random light and colour changes; 0 is none")
+    jitter: float = option(
+        0.4, "strength of the photo's random light and colour changes; 0 is none", range=(0, 5)
+    )
     flip: bool = option(
         True, "mirror every second picture; --no-flip where left and right are different classes"
     )
-    width: int = option(128, "channels of the decoder at stride 32")
+    width: int = option(128, "channels of the decoder at stride 32", range=(64, 4096))
     skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
-    cache_mb: int = option(2048, "keep the decoded pictures in memory up to so many MiB; 0 does not")
-    pictures: int = option(6, "samples in the progress pictures")
+    cache_mb: int = option(
+        2048, "keep the decoded pictures in memory up to so many MiB; 0 does not", range=(0, math.inf)
+    )
+    pictures: int = option(6, "samples in the progress pictures", range=(0, 1000))
     compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
 
     def settle(self, pictures: bool) -> None:
@@ -74,17 +92,21 @@ class TrainOptions:
 
     def check(self) -> None:
         """Raise UserError for values that no training can have."""
-        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1)):
-            if getattr(self, name) < least:
-                raise UserError(f"--{name.replace('_', '-')} must be at least {least}")
+        for field in dataclasses.fields(self):
+            least, most = field.metadata["range"] or (-math.inf, math.inf)
+            value = getattr(self, field.name)
+            flag = f"--{field.name.replace('_', '-')}"
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{flag} {value} is no number to train with")
+            if isinstance(value, int | float) and not least <= value <= most:
+                limit = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+                raise UserError(f"{flag} must be {limit}")
         scaling_of(dataclasses.asdict(self))
         if str(self.image_size).isdecimal():  # a number in config.json, as ever
             self.image_size = int(self.image_size)
         if not 0 < self.crop <= 1:
             raise UserError("--crop must be more than 0 and at most 1")
-        if self.width < 64 or self.width % 64:
+        if self.width % 64:
             raise UserError("--width must be a multiple of 64")
-        if self.patience < 0:
-            raise UserError("--patience must not be negative")
         if self.resume and self.output is None:
             raise UserError("--resume needs --output, the folder of the run to go on with")

@@ -20,6 +20,7 @@ from training.palettes import Palette, id_palette
 
 IGNORE = "ignore"
 MOST_CLASSES = 256
+MOST_BYTES = 2**20
 
 
 def read_palette(path: Path) -> Palette:
@@ -29,10 +30,13 @@ def read_palette(path: Path) -> Palette:
         UserError: with the line that is wrong.
     """
     try:
+        if path.exists() and (not path.is_file() or path.stat().st_size > MOST_BYTES):  # a device has no end
+            raise ValueError("it is no text file of a palette's size")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"--palette {path} cannot be read ({error}); write one with --write-palette"
+            f"--palette {str(path)[:200]} cannot be read ({reason}); write one with --write-palette"
         ) from error
     classes: dict[str, tuple[int, ...]] = {}
     ignored: list[tuple[int, ...]] = []

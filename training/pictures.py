@@ -21,9 +21,9 @@ def open_picture(path: Path) -> Image.Image:
         picture.load()
         return ImageOps.exif_transpose(picture)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a picture ({(str(error) or type(error).__name__).splitlines()[0]}); replace or "
-            "remove it"
+            f"{path} cannot be read as a picture ({reason.splitlines()[0]}); replace or remove it"
         ) from error
 
 

@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch.distributed import TCPStore
+from torch.distributed import DistError, TCPStore
 
+from common import signals
 from common.commandline import UserError, choose_device
 
-LAST_SECONDS = 30  # for a failed rank to end by itself
+FIRST = 1.0  # seconds for a failed rank, or the process that started it, to say why
+
+_kept: list[object] = []
 
 
 def start_cpu_ranks() -> None:
@@ -45,37 +48,54 @@ def start_cpu_ranks() -> None:
         "WORLD_SIZE": found[1],
         "LOCAL_WORLD_SIZE": found[1],
     }
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the ranks are ended below
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, *sys.argv], env=os.environ | meeting | {"RANK": str(k), "LOCAL_RANK": str(k)}
+    voice, token = os.pipe()  # of all ranks the first one that ends early says why
+    os.write(token, b"1")
+    os.set_blocking(voice, False)
+    meeting[signals.VOICE] = os.environ[signals.VOICE] = str(voice)
+    noted = signals.note()
+    with signals.held_back():  # no rank gets one before it has a handler
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, *sys.argv],
+                env=os.environ | meeting | {"RANK": str(k), "LOCAL_RANK": str(k)},
+                pass_fds=[voice],
+            )
+            for k in range(int(found[1]))
+        ]
+    code = wait_for_ranks(ranks, noted)
+    if noted:  # a terminal sends it to the ranks as well, `kill` to this process alone
+        for rank in ranks:
+            rank.send_signal(noted[0])
+    elif code < 0:
+        signals.say(
+            f"error: a process of this run was killed ({signal.Signals(-code).name}), most often because the memory is "
+            "full; end other programs, or lower --batch-size, and go on with --resume"
         )
-        for k in range(int(found[1]))
-    ]
-    try:
-        sys.exit(wait_for_ranks(ranks))
-    finally:
-        end_ranks(ranks)
+    end_ranks(ranks)
+    if noted:
+        signals.say(signals.stopped_by(noted[0]))
+        code = signals.exit_code(noted[0])
+    sys.exit(code if code >= 0 else 2)
 
 
-def wait_for_ranks(ranks: list[subprocess.Popen]) -> int:
-    """Wait until all have ended or one has failed; its exit code, else 0. After Ctrl-C, 130."""
-    try:
-        while None in (codes := [rank.poll() for rank in ranks]) and not any(codes):
-            time.sleep(0.1)
-    except KeyboardInterrupt:  # the terminal sends it to the ranks as well
-        return 130
-    return next((rank.returncode for rank in ranks if rank.returncode), 0)
+def wait_for_ranks(ranks: list[subprocess.Popen], noted: Sequence[int] = ()) -> int:
+    """Wait until all have ended, one has failed, or a signal is noted.
+
+    Returns:
+        the exit code of the rank that failed, 0 if none did. A rank that misses another fails as well (``together``).
+    """
+    while None in (codes := [rank.poll() for rank in ranks]) and not any(codes) and not noted:
+        time.sleep(0.1)
+    return next((code for code in codes if code), 0)
 
 
-def end_ranks(ranks: list[subprocess.Popen], patience: float = 20) -> None:
-    """End what still runs: a rank waits in vain for one that has ended, be it in its own exit handlers.
+def end_ranks(ranks: list[subprocess.Popen], patience: float = 10) -> None:
+    """End what still runs: a rank waits in vain for one that has ended.
 
     Args:
         patience: seconds for each of three steps: it ends by itself, after SIGTERM, after SIGKILL.
     """
-    steps = (None, signal.SIGTERM, signal.SIGKILL)
-    for step in steps if all(rank.poll() in (None, 0, 130) for rank in ranks) else steps[1:]:
+    for step in (None, signal.SIGTERM, signal.SIGKILL):
         running = [rank for rank in ranks if rank.poll() is None]
         for rank in running:
             if step is not None:
@@ -106,21 +126,36 @@ def on_main(accelerator: Accelerator, do: Callable[[], object]) -> None:
         sys.exit(2)
 
 
-@contextlib.contextmanager
-def end_processes(accelerator: Accelerator) -> Iterator[None]:
-    """Leave the group of ranks when the body is done, and not in the interpreter's last moments.
+def several() -> bool:
+    """Whether this process is a rank of several."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
 
-    A rank that fails may hold half a collective that the others never finish. The interpreter would wait for it
-    before it ends, and the others for this rank; so the system ends a process that is not gone after ``LAST_SECONDS``.
+
+@contextlib.contextmanager
+def together(training: object) -> Iterator[None]:
+    """Say in one line that another rank has ended, where this one cannot go on without it.
+
+    Args:
+        training: kept until the process ends: a rank does not take its networks down (``signals.leave``).
     """
+    if several():
+        _kept.append(training)
     try:
         yield
-    except BaseException:
-        if accelerator.num_processes > 1:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(LAST_SECONDS)
-        raise
-    accelerator.end_training()
+    except RuntimeError as error:
+        if not several() or not _another_rank(error):
+            raise
+        if signals.VOICE in os.environ:  # whoever knows better speaks first
+            time.sleep(FIRST)
+        raise UserError(
+            "another process of this run has ended or cannot be reached; if no other line says why, look at its "
+            "memory and the network, and go on with --resume"
+        ) from error
+
+
+def _another_rank(error: RuntimeError) -> bool:
+    """Whether a collective failed for want of a partner. Gloo's errors have no class of their own."""
+    return isinstance(error, DistError) or any(sign in str(error) for sign in ("gloo/", "NCCL", "connection"))
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
@@ -131,7 +166,8 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     """
     start_cpu_ranks()
     chosen = choose_device(device)
-    if chosen.index is not None and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    signals.at_once = several()
+    if chosen.index is not None and several():
         raise UserError(
             f"--device {device}: several processes take a GPU each; choose them with CUDA_VISIBLE_DEVICES"
         )
@@ -148,7 +184,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
 
 def resources(error: RuntimeError, device: torch.device) -> Exception:
     """What to say where memory ran out in the middle of a training; any other error as it is."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError) or "t allocate memory" in str(error):
         return UserError(
             f"the memory of {device} is too small for this --batch-size and size of picture; lower one of them, or end "
             "other programs that use this GPU"

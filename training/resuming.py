@@ -82,6 +82,8 @@ def begin(options: TrainOptions, script: str, data_name: str, accelerator: Accel
     if options.output is None:
         now = [f"{datetime.datetime.now():%Y%m%d_%H%M%S}"]  # rank 0's clock names the folder for all
         options.output = f"output/{script}_{data_name}_{broadcast_object_list(now)[0]}"
+    if not options.output:
+        raise UserError("--output is empty; give a folder, or leave it out")
     folder = RunFolder(Path(options.output))
     every = {"script": script, "processes": accelerator.num_processes} | dataclasses.asdict(options)
     settings = {name: value for name, value in every.items() if name not in FREE}

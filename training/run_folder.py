@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import socket
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common import torchvision_ops  # noqa: F401  (before torchvision)
+from common import signals, torchvision_ops  # noqa: F401  (torchvision_ops before torchvision)
 from common.commandline import UserError, write_atomically
 from training import run_lock
 
@@ -34,9 +35,10 @@ from torchvision.transforms.functional import to_pil_image  # isort: skip
 
 # What only a run has. A folder without them may hold anything else.
 MARKS = ("config.json", "training_log.txt", "checkpoints/last.pt", "checkpoints/best.pt")
+FILES = (*MARKS, "status.json", "tracker.json", run_lock.NAME)
 # What a kill leaves of ``write_atomically``.
 UNFINISHED = re.compile(r"\..+\.\d+\.tmp")
-PARTS = (".", "checkpoints", "train_results", "val_results")
+FOLDERS = ("checkpoints", "train_results", "val_results")
 
 
 class RunFolder:
@@ -81,7 +83,7 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove the unfinished files that a kill left."""
-        for left in (file for part in PARTS for file in (self.path / part).glob(".*.tmp")):
+        for left in (file for part in (".", *FOLDERS) for file in (self.path / part).glob(".*.tmp")):
             if UNFINISHED.fullmatch(left.name):
                 left.unlink(missing_ok=True)
 
@@ -136,7 +138,8 @@ class RunFolder:
         """Keep status.json right while the body runs and after it; ``kill -9`` leaves "running" and a dead process."""
         self._write_status("running")
         try:
-            yield
+            with signals.last_step(lambda name: self._write_status("stopped", name)):
+                yield
             self._write_status("finished")
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
@@ -163,17 +166,33 @@ class RunFolder:
 
 
 def check_place(path: Path) -> None:
-    """Raise UserError where no run folder can be: a file, a name too long, no permission, a read-only disk."""
-    place = path
+    """Raise UserError where no run folder can be.
+
+    That is a file, a name that is empty, too long or no UTF-8, a folder without permission or on a read-only disk, or
+    one where the name of something that a run writes belongs to something else. A run would find that after hours.
+    """
+    place, shown = path, str(path).encode(errors="replace").decode()
+    if any(
+        unicodedata.category(letter) in ("Cc", "Cs") for letter in str(path)
+    ):  # Cs: bytes that are no UTF-8
+        raise UserError(f"--output {shown!r}: the name holds what is no UTF-8 or no letter; choose another")
     try:
         while not place.exists() and place != place.parent:
+            if place.is_symlink():
+                raise UserError(f"--output {path}: {place} is a link that leads nowhere; choose another")
             place = place.parent
     except OSError as error:  # the name is too long
-        raise UserError(f"--output {str(path)[:60]}…: {error.strerror}; choose a shorter one") from None
+        raise UserError(f"--output {shown[:60]}…: {error.strerror}; choose a shorter one") from None
     if not place.is_dir():
         raise UserError(f"--output {path}: {place} is no folder; choose another")
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"--output {path}: {place} cannot be written; choose another")
+    for name in FOLDERS:
+        if os.path.lexists(path / name) and not (path / name).is_dir():
+            raise UserError(f"{path / name} is no folder, and a run wants one there; remove it")
+    for name in FILES:
+        if os.path.lexists(path / name) and not (path / name).is_file():
+            raise UserError(f"{path / name} is no file, and a run wants one there; remove it")
 
 
 def format_row(row: dict[str, float]) -> str:

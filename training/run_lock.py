@@ -33,7 +33,9 @@ def lock(folder: Path) -> IO[str] | None:
         folder.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115  (it stays open)
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error.strerror}); choose another --output") from error
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}); choose another --output"
+        ) from error
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

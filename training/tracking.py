@@ -7,6 +7,7 @@ The run folder is the truth. An epoch's point is written after its checkpoint, s
 import contextlib
 import importlib.util
 import json
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,6 +45,7 @@ class Tracking:
             UserError: if a file cannot be written, or the tracker cannot be reached.
         """
         self.folder, self.tracker = folder, None
+        self.before, threading.excepthook = threading.excepthook, self._of_a_thread
         with self._one_line():
             self.writer = SummaryWriter(str(folder.path), purge_step=int(log[-1]["epoch"]) if log else None)
         if tracker != "none":
@@ -92,12 +94,18 @@ class Tracking:
                 "space and go on with --resume"
             ) from error
 
+    def _of_a_thread(self, failed: threading.ExceptHookArgs) -> None:
+        """Leave it to ``_one_line`` to say that TensorBoard's thread could not write."""
+        if not issubclass(failed.exc_type, OSError):
+            self.before(failed)
+
     def __enter__(self) -> "Tracking":
         return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # a full disk has been reported
             self.writer.close()
+        threading.excepthook = self.before
         if self.tracker is not None:
             self.tracker.finish()
 

@@ -57,8 +57,15 @@ class Handlers:
     def leave(self, request: gr.Request) -> None:
         self.sessions.leave(request.session_hash)
 
-    def shown(self, view: View, request: gr.Request, **how) -> Values:
-        return values(page_state(view, language_of(request), **how))
+    def shown(self, view: View, request: gr.Request, all_of_it: bool = False, **how) -> Values:
+        """all_of_it: also what the page had before. A seed is not said again: somebody may be typing the next."""
+        updates = page_state(view, language_of(request), all_of_it=all_of_it, **how)
+        session = self.sessions.known(request.session_hash)
+        if session and "seed" in updates:
+            if not all_of_it and session.screen.seed == view.seed:
+                updates["seed"].pop("value", None)
+            session.screen.seed = view.seed
+        return values(updates)
 
     def error(self, error: Exception, request: gr.Request) -> Values:
         """The error where the person looks, everything else as it is."""
@@ -243,6 +250,12 @@ class Handlers:
         drag = self.drag("choose_edit", name)
 
         def handler(request: gr.Request, strength, points_first: bool):
+            try:
+                session = self.session(request)
+                session.photo.ask_whether_meant(session.face)
+            except ERRORS as error:
+                yield self.error(error, request)
+                return
             yield from drag(request, strength, not points_first)
 
         return handler

@@ -19,6 +19,7 @@ from draggan.app.models import Models
 from draggan.app.queue import Queue
 from draggan.app.session import Session
 from draggan.app.texts import TranslatedError
+from draggan.generators import hand_back_memory
 
 LIVE_SESSIONS = 32  # at most, with those that wait for their page
 AWAY = 8  # at most of those that wait
@@ -136,6 +137,11 @@ class Sessions:
     def _clean_always(self) -> None:
         while not self._ended.wait(CHECK_EVERY):
             self.clean()
+            with self._lock:
+                used = max((one.used for one in self._sessions.values()), default=0.0)
+                running = any(one.running for one in self._sessions.values())
+            if not running and time.monotonic() - used > CHECK_EVERY:
+                hand_back_memory()
 
     def _count(self) -> int:
         return len(self._sessions) + len(self._away)

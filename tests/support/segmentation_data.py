@@ -66,13 +66,27 @@ def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> s
     )
 
 
-def start_two(*arguments: str | Path, script: str = "train_l1.py") -> subprocess.Popen:
-    """Start a script in two processes without GPUs; its standard error is a pipe that the ranks hold, too."""
-    launcher = Path(sys.executable).with_name("accelerate")
+# Starts a script as `accelerate launch --cpu --num_processes 2` does, and only says how it ended.
+LAUNCHER = "import subprocess, sys; print('code', subprocess.run(sys.argv[2:]).returncode, file=sys.stderr)"
+
+
+def start_two(
+    *arguments: str | Path, script: str = "train_l1.py", launcher: str = "accelerate"
+) -> subprocess.Popen:
+    """Start a script in two processes without GPUs; its standard error is a pipe that the ranks hold, too.
+
+    Args:
+        launcher: "accelerate", which ends with a traceback of its own, or "quiet", which says the exit code.
+    """
+    accelerate = [Path(sys.executable).with_name("accelerate"), "launch", "--cpu", "--num_processes", "2"]
+    quiet = [sys.executable, "-c", LAUNCHER, "--num_processes=2", sys.executable]
+    environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONFAULTHANDLER": "1"}
+    if launcher == "quiet":
+        environment |= {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
     return subprocess.Popen(
-        [launcher, "launch", "--num_processes", "2", "--cpu", ROOT / script, *map(str, arguments)],
+        [*(accelerate if launcher == "accelerate" else quiet), ROOT / script, *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONFAULTHANDLER": "1"},
+        env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,11 +1,14 @@
 """The processes of a run end together: none waits for one that has failed."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
+import pytest
+import torch
 from segmentation_data import SMALL, errors_of_two, start_two
 
 from training.ranks import end_ranks, wait_for_ranks
@@ -40,14 +43,57 @@ def test_what_only_the_main_rank_finds_ends_all_in_one_line(trained, pairs):
     ]
 
 
-def test_sigterm_ends_the_ranks(pairs, tmp_path):
-    run = tmp_path / "run"
-    process = start_two("--dataset", pairs, "--output", run, *SMALL, "--epochs", 100000)
+def lines_of(error: str) -> list[str]:
+    """Without progress bars."""
+    bars = ("epoch ", "reading ")
+    return [
+        line for line in error.replace("\r", "\n").splitlines() if line.strip() and not line.startswith(bars)
+    ]
+
+
+def start_training(run, pairs, *more) -> tuple[subprocess.Popen, psutil.Process]:
+    """Two ranks that train until they are ended: their launcher, and the process that started the ranks."""
+    process = start_two(
+        "--dataset", pairs, "--output", run, *SMALL, "--epochs", 100000, *more, launcher="quiet"
+    )
     end = time.monotonic() + 240
     while not (run / "training_log.txt").exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGTERM)
-    errors_of_two(process, 120)
-    assert process.returncode != 0
+    return process, psutil.Process(process.pid).children()[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "whom", "said"),
+    [
+        (signal.SIGINT, "all", "stopped by Ctrl-C; go on with --output"),
+        (signal.SIGHUP, "starter", "stopped by SIGHUP; go on with --output"),
+        (signal.SIGTERM, "rank 1", "stopped by SIGTERM; go on with --output"),
+        (signal.SIGKILL, "rank 1", "error: a process of this run was killed (SIGKILL)"),
+    ],
+)
+def test_a_signal_ends_all_ranks_in_one_line(pairs, tmp_path, number, whom, said):
+    process, starter = start_training(tmp_path / "run", pairs, "--workers", 1)
+    ranks = starter.children()
+    second = next(rank for rank in ranks if rank.environ().get("RANK") == "1")
+    everybody = starter.children(recursive=True)
+    for each in {"all": [starter, *everybody], "starter": [starter], "rank 1": [second]}[whom]:
+        each.send_signal(number)
+    line, code = lines_of(errors_of_two(process, 120))
+    assert line.startswith(said)
+    assert code == f"code {2 if number == signal.SIGKILL else 128 + number}"
+    assert psutil.wait_procs(everybody, timeout=15)[1] == []
+    torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)
+
+
+def test_ranks_end_when_they_are_done(pairs, tmp_path):
+    """A process group's end and that of its networks may wait for each other: both are left standing."""
+    for epochs in (1, 2, 3):
+        process = start_two(
+            *("--dataset", pairs, "--output", tmp_path / "new", *SMALL, "--epochs", epochs),
+            *(["--resume"] if epochs > 1 else []),
+            launcher="quiet",
+        )
+        assert lines_of(errors_of_two(process, 90)) == ["code 0"]
+        assert json.loads((tmp_path / "new/status.json").read_text())["status"] == "finished"

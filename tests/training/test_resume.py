@@ -1,47 +1,16 @@
 """Stopped at any moment, a run goes on exactly as if it had not stopped; what does not fit is refused."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
-from segmentation_data import LEARN, ROOT, SMALL, command, log_rows, options
+from running import epochs_logged, start, wait_for
+from segmentation_data import LEARN, SMALL, command, log_rows, options
 
 from common.commandline import UserError
 from train_cgan import Options as CganOptions
 from training.loop import Training
-
-
-def start(*arguments) -> subprocess.Popen:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [sys.executable, ROOT / "train_cgan.py", *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.0005)
-
-
-def epochs_logged(folder: Path) -> int:
-    log = folder / "training_log.txt"
-    return len(log.read_text().splitlines()) if log.exists() else 0
 
 
 def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs, tmp_path):
@@ -51,7 +20,7 @@ def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs
     broken = tmp_path / "broken"
     checkpoints = broken / "checkpoints"
 
-    process = start(*arguments, "--output", broken)
+    process = start("train_cgan.py", *arguments, "--output", broken)
     wait_for(lambda: epochs_logged(broken) >= 2, process)
     wait_for(lambda: any(checkpoints.glob(".last.pt.*.tmp")), process)  # it is being written now
     process.kill()
@@ -59,7 +28,7 @@ def test_resumed_equals_uninterrupted_after_kill_9_in_mid_write_and_ctrl_c(pairs
     assert epochs_logged(broken) < 24
     torch.load(checkpoints / "last.pt", weights_only=True)
 
-    process = start(*arguments, "--output", broken, "--resume")
+    process = start("train_cgan.py", *arguments, "--output", broken, "--resume")
     before = epochs_logged(broken)
     wait_for(lambda: epochs_logged(broken) > before, process)
     process.send_signal(signal.SIGINT)

@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from running import start, wait_for
 from segmentation_data import LEARN, ROOT, SMALL, command, error_of, log_rows, options
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -155,34 +155,3 @@ def test_a_worker_that_is_killed_is_one_line(pairs, tmp_path):
     assert process.returncode == 2, error
     assert "Traceback" not in error, error
     assert "a process that prepares pictures was killed" in error
-
-
-@pytest.mark.parametrize("script", ["train_l1.py", "train_cgan.py", "predict.py"])
-def test_ctrl_c_while_libraries_load_is_one_line(tmp_path, script):
-    slow = "import sys, time; print('loading', file=sys.stderr, flush=True); time.sleep(600)"
-    (tmp_path / "torch.py").write_text(slow)
-    process = start(script, "--help", PYTHONPATH=str(tmp_path))
-    assert process.stderr.readline() == "loading\n"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, "stopped by Ctrl-C\n")
-
-
-def start(script: str, *arguments, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, ROOT / script, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.005)

@@ -45,7 +45,7 @@ def test_two_clients_get_their_own_results_and_the_third_waits(app, client):
         one.predict(i, 0.7, api_name="/generate")
     jobs = []
     for one in clients:
-        jobs.append(one.submit("open-mouth", 1.0, api_name="/edit"))
+        jobs.append(one.submit("small-nose", 1.0, api_name="/edit"))
         wait_until(lambda: sum(session.running for session in app.sessions._sessions.values()) == len(jobs))
     places = set()
     while not jobs[2].done():
