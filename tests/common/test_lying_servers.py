@@ -6,7 +6,8 @@ import time
 
 import pytest
 from download_site import sha256
-from lying_server import DATA, OTHER, ROWS, Liar
+from lying_rows import ROWS
+from lying_server import DATA, OTHER, Liar
 
 from common import fetching, receiving
 from common.fetching import File
