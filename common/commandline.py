@@ -63,7 +63,7 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
     """Read ``argv`` (default: the command line) into an instance of the dataclass ``options``.
 
     Supported field types: str, int, float, bool (``--name`` / ``--no-name``) and each of them ``| None``;
-    ``tuple[str, ...]`` holds the arguments without a flag.
+    ``tuple[str, ...]`` holds the arguments without a flag. ``class_`` is ``--class``, a word that Python keeps.
 
     Raises:
         UserError: for an unknown flag or a value of the wrong kind.
@@ -83,17 +83,18 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
             kind = next(part for part in typing.get_args(kind) if part is not type(None))
         default = "" if field.default in (None, "") else f" (default: {field.default})"
         text = field.metadata["help"] + default
-        flag = "--" + field.name.replace("_", "-")
+        flag = "--" + field.name.removesuffix("_").replace("_", "-")
         if kind is bool:
             action: Any = argparse.BooleanOptionalAction
-            parser.add_argument(flag, action=action, default=field.default, help=text)
+            parser.add_argument(flag, dest=field.name, action=action, default=field.default, help=text)
         else:
             parser.add_argument(
                 flag,
+                dest=field.name,
                 type=kind,
                 default=field.default,
                 choices=field.metadata["choices"],
-                metavar=None if field.metadata["choices"] else field.name.split("_")[-1].upper(),
+                metavar=None if field.metadata["choices"] else flag.split("-")[-1].upper(),
                 help=text.replace("%", "%%"),
             )
     return options(**vars(parser.parse_args(argv)))

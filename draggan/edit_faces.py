@@ -53,6 +53,7 @@ from draggan.identity import Identity, identity_distance, outside_change
 from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
+from draggan.model_list import model_name, open_model, table
 from draggan.photo_batch import PhotoSource, list_photos, parse_faces
 from draggan.photo_editor import PhotoSubject
 from draggan.project import ProjectError, open_project
@@ -72,6 +73,7 @@ class Options:
     strength: str = option("1.0", "how far, 0 to 2, below 0 the opposite; one number, or one for each edit")
     output: str = option("output/edits", "folder for the results; for --report one or more, with commas")
     model: str = option(DEFAULT_MODEL, "face generator")
+    class_: int | None = option(None, "which class a conditional model draws, from 0; None: none is chosen")
     psi: float = option(DEFAULT_PSI, "truncation: 0 the mean face, 1 the full variety")
     landmarks: str = option(
         "auto", "landmark detector; auto: face-alignment if its weights are here", BACKENDS
@@ -87,6 +89,7 @@ class Options:
     project: str | None = option(
         None, "a project saved in the app: write the picture that it shows, and do nothing else"
     )
+    list_models: bool = option(False, "print the models that there are, and what is wrong with others")
     device: str = option("auto", DEVICES)
     seed: int = option(0, "of random numbers; an edit uses none, and is the same every time")
 
@@ -94,6 +97,9 @@ class Options:
 def main() -> None:
     options = parse(Options, __doc__)
     report_problems()
+    if options.list_models:
+        print(table())
+        return
     if options.report:
         folders = [Path(name) for name in options.output.split(",")]
         print(report(folders))
@@ -101,6 +107,7 @@ def main() -> None:
     if options.project:
         print(f"wrote {draw_project(Path(options.project), Path(options.output), options)}")
         return
+    options.model = model_name(options.model, options.class_)
     edits = parse_edits(options.edit, options.strength)
     photos = list_photos(options.image) if options.image else {}
     keys = list(photos) or parse_seeds(options.seeds)
@@ -164,14 +171,6 @@ def main() -> None:
     print(report([output]))
     if any(not record["ok"] for record in records):
         sys.exit(1)
-
-
-def open_model(name: str, device: torch.device) -> Generator:
-    """A generator by name. UserError where it cannot be used."""
-    try:
-        return load_generator(name, device)
-    except ModelError as error:
-        raise UserError(str(error)) from None
 
 
 def draw_project(path: Path, output: Path, options: Options) -> Path:

@@ -20,11 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gradio as gr
 import torch
+from starlette.middleware import Middleware
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run
 from draggan.app import files
 from draggan.app.address import listening_host
 from draggan.app.endpoints import Endpoints
+from draggan.app.guard import Guard, host_names, own_names
 from draggan.app.handlers import Handlers
 from draggan.app.layout import I18N, STYLE, components, theme
 from draggan.app.models import Models
@@ -34,6 +36,7 @@ from draggan.app.sessions import LIVE_SESSIONS, Sessions
 from draggan.app.settings import RANGES
 from draggan.edits import EDITS, report_problems
 from draggan.generators import DEFAULT_MODEL
+from draggan.model_list import model_name, table
 from draggan.photos import MAX_BYTES
 
 LAST = "always_last"
@@ -49,6 +52,9 @@ class Options:
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0, or :: with IPv6, lets other machines in")
     port: int = option(7860, "port to listen on")
     model: str = option(DEFAULT_MODEL, "face generator to begin with")
+    class_: int | None = option(None, "which class a conditional model draws to begin with, from 0")
+    list_models: bool = option(False, "print the models that there are, and what is wrong with others")
+    allowed_hosts: str = option("", "names under which a proxy shows the app, as in faces.example.org,lab")
     root_path: str = option("", "path under which a proxy shows the app, as in /faces")
     max_sessions: int = option(LIVE_SESSIONS, "how many people may be here at once")
     queue: int = option(8, "how many tasks may wait for the one at work")
@@ -103,6 +109,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     on(parts["delete"].click, handlers.act("delete_result"))
     on(parts["pin"].click, handlers.act("compare_with_this"))
     on(parts["model"].input, handlers.choose_model, ("model",))
+    on(parts["class"].input, handlers.choose_class, ("class",), **RAW)
     on(parts["fetch"].click, handlers.fetch, ("model",), trigger_mode="once", concurrency_limit=4)
     for name in EDITS:
         edit = handlers.choose_edit(name)
@@ -144,12 +151,21 @@ def make_page(handlers: Handlers) -> gr.Blocks:
     return page.queue(max_size=64)
 
 
-def launch(handlers: Handlers, **how) -> gr.Blocks:
-    """Serve the page from threads of its own, until it is closed. OSError if the port is taken."""
-    os.environ["GRADIO_TEMP_DIR"] = str(handlers.sessions.folder / "served")
+def launch(
+    handlers: Handlers, server_name: str = "127.0.0.1", allowed: frozenset[str] = frozenset(), **how
+) -> gr.Blocks:
+    """Serve the page from threads of its own, until it is closed. OSError if the port is taken.
+
+    server_name: the host to listen on. allowed: more names of it, for Guard. The rest is Gradio's.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(handlers.sessions.served)
     files.limit_pixels()
     page = make_page(handlers)
     how |= {"head": HEAD, "theme": theme(), "css_paths": STYLE, "i18n": I18N, "footer_links": ["api"]}
+    share, login = how.get("share", False), how.get("auth") is not None
+    names = {"own": own_names(server_name), "allowed": allowed}
+    guard = Middleware(Guard, sent=handlers.sessions.served, share=share, login=login, **names)
+    how |= {"server_name": server_name, "app_kwargs": {"middleware": [guard]}}
     # quiet: Gradio would tell people to put share=True into our code
     page.launch(max_file_size=MAX_BYTES, ssr_mode=False, prevent_thread_lock=True, quiet=True, **how)
     return page
@@ -157,6 +173,10 @@ def launch(handlers: Handlers, **how) -> gr.Blocks:
 
 def main() -> None:
     options = parse(Options, __doc__)
+    if options.list_models:
+        print(table())
+        return
+    options.model = model_name(options.model, options.class_)
     report_problems()
     device = choose_device(options.device)
     auth = None
@@ -171,15 +191,17 @@ def main() -> None:
         raise UserError(f"--seed {options.seed}: must be in 0 to {2**32 - 1}")
     if options.max_sessions < 1 or options.queue < 0:
         raise UserError("--max-sessions must be at least 1, and --queue at least 0")
+    allowed = host_names(options.allowed_hosts)
     host = listening_host(options.host, options.port)
     torch.manual_seed(options.seed)
     sessions = Sessions(Models(device, options.model), options.queue, options.max_sessions)
     atexit.register(sessions.close)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files go then, too
     sessions.models.face(options.model, options.seed)  # the first visitor need not wait
-    address = {"server_name": host, "server_port": options.port, "root_path": options.root_path or None}
+    address = {"server_port": options.port, "root_path": options.root_path or None}
     try:
-        page = launch(Handlers(sessions, options.seed), share=options.share, auth=auth, **address)
+        handlers = Handlers(sessions, options.seed)
+        page = launch(handlers, host, allowed, share=options.share, auth=auth, **address)
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{reason} Choose another with --port") from None

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from common.commandline import write_atomically
 from draggan.generators import Generator
-from draggan.generators.plain_objects import Refused
+from draggan.generators.plain_objects import one_line
 from draggan.generators.plain_pickle import outline
 from draggan.generators.tensor_table import file_kind
 
@@ -54,10 +54,9 @@ def read_latents(path: Path | str, generator: Generator, name: str | None = None
     name, stem = name or path.name, Path(name or path.name).stem
     try:
         found = _arrays(path)
-    except (Refused, SafetensorError, OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError,
-            MemoryError, zipfile.BadZipFile, NotImplementedError) as error:  # fmt: skip
+    except Exception as error:  # whatever is met in a file that is not trusted
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
-        raise LatentError(f"{name} cannot be read as latents ({reason[:120]}); {_WANTED}") from None
+        raise LatentError(f"{name} cannot be read as latents ({one_line(reason)[:120]}); {_WANTED}") from None
     if not found:
         raise LatentError(f"{name} holds no numbers that are latents; {_WANTED}")
     faces: dict[str, Tensor] = {}

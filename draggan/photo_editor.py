@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from common.commandline import write_atomically
@@ -31,6 +31,8 @@ from draggan.alignment import (
 )
 from draggan.face import Face, Subject
 from draggan.generators import Directions, Generator
+from draggan.generators.plain_objects import shown
+from draggan.generators.tensor_table import check_header, check_numbers, read_json
 from draggan.inversion import Inversion, Inverted, Preset
 from draggan.landmarks import Detection, LandmarkDetector
 from draggan.motion import LUMA, Change, explain
@@ -244,12 +246,16 @@ def from_tensors(
     directions: Directions | None = None,
 ) -> PhotoSubject:
     """What `to_tensors` gave. KeyError, TypeError or ValueError where they do not fit; PhotoError as for a CutOut."""
-    points, box = tensors["points"].numpy(), tuple(tensors["box"].tolist())
+    points, box = tensors["points"].float().numpy(), tuple(tensors["box"].float().flatten().tolist())
     if points.shape != (68, 2) or len(box) != 4:
         raise ValueError(f"landmarks {points.shape}")
+    side = max(photo.pixels.shape)
+    if not all(-side <= number <= 2 * side for number in (*points.flat, *box)):
+        raise ValueError("landmarks far outside the photo")
     styles = tensors["styles"].to(generator.device, generator.dtype)
     generator._check(styles)
     weights = {k.removeprefix("weights."): v for k, v in tensors.items() if k.startswith("weights.")}
+    check_numbers(weights | {"styles": styles})
     own = generator.copy_with(weights) if weights else generator
     cut_out = CutOut(photo, Detection(points, box, 1.0), generator.resolution)
     return PhotoSubject(cut_out, Inverted(own, styles, weights), detector, directions)
@@ -271,21 +277,22 @@ def open_saved(
 ) -> PhotoSubject:
     """What `save` wrote, for the same photo and generator; PhotoError where it is for others, or no such file."""
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["draggan"])
+            about = read_json((file.metadata() or {})["draggan"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
         if about["kind"] != FILE_KIND or not {"points", "box", "styles"} <= tensors.keys():
             raise KeyError("kind")
         model, fingerprint = about["model"], about["photo"]
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+    except Exception:  # whatever is met in a file that is not trusted
         raise PhotoError(f"{path} is no saved face of a photo; invert the photo again") from None
     if model != generator.name:
-        raise PhotoError(f"{path} was made with the model {model}, not {generator.name}")
+        raise PhotoError(f"{path} was made with the model {shown(model)}, not {generator.name}")
     if fingerprint != _fingerprint(photo):
         raise PhotoError(f"{path} belongs to another photo than {photo.name}")
     try:
         return from_tensors(tensors, photo, generator, detector, directions)
     except PhotoError:
         raise
-    except ValueError as error:
-        raise PhotoError(f"{path} does not fit the model: {error}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PhotoError(f"{path} does not fit the model: {shown(error, 200)}") from None

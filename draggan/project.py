@@ -22,15 +22,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from common.commandline import write_atomically
+from common.commandline import UserError, write_atomically
 from draggan import photo_editor
 from draggan.drag import Settings
 from draggan.face import Face, Region, Subject
-from draggan.generators import Directions, Generator
+from draggan.generators import Directions, Generator, ModelError
+from draggan.generators.plain_objects import one_line
 from draggan.generators.region import BLEND_RESOLUTION
+from draggan.generators.tensor_table import check_header, read_json
 from draggan.landmarks import LandmarkDetector
 from draggan.photo_editor import PhotoSubject
-from draggan.photos import Photo, PhotoError
+from draggan.photos import MAX_PIXELS, Photo, PhotoError
 
 FILE_KIND = "draggan-project-1"  # in a file's metadata
 SUFFIX = ".draggan"
@@ -152,28 +154,32 @@ def _png(pixels: np.ndarray) -> Tensor:
 def is_project(path: Path) -> bool:
     """Whether a file says of itself that it is a project."""
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["draggan"])["kind"] == FILE_KIND
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+            return read_json((file.metadata() or {})["draggan"])["kind"] == FILE_KIND
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return False
 
 
 def open_project(path: Path, tools: Tools) -> Project:
     """What `save` wrote. ProjectError for any other file; what ``tools`` raises where a model is missing."""
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["draggan"])
+            about = read_json((file.metadata() or {})["draggan"])
             if about["kind"] != FILE_KIND:
                 raise KeyError("kind")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
     except OSError as error:
         raise ProjectError(f"{path} cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
         raise ProjectError(f"{path} is no saved project of this app, or it is damaged") from None
     try:
         return _read(about, tensors, tools)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
-        reason = error if isinstance(error, PhotoError) else "its parts do not fit together"
+    except (ProjectError, ModelError, UserError):  # of the tools
+        raise
+    except Exception as error:  # whatever is met in a file that is not trusted
+        reason = one_line(error) if isinstance(error, PhotoError) else "its parts do not fit together"
         raise ProjectError(f"{path} cannot be used: {reason}") from None
 
 
@@ -208,12 +214,19 @@ def _read_subject(about: dict, number: int, tensors: dict[str, Tensor], tools: T
     parts = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
     pixels = _picture(parts["photo"])
     own = _picture(parts["own"]) if "own" in parts else pixels
+    alpha = _picture(parts["alpha"]) if "alpha" in parts else None
+    if (
+        pixels.ndim != 3
+        or own.shape != pixels.shape
+        or (alpha is not None and alpha.shape != pixels.shape[:2])
+    ):
+        raise ValueError("pictures of different sizes")
     photo = Photo(
-        name=Path(str(about["photo"])).name[:100],
+        name=one_line(Path(str(about["photo"])).name)[:100],
         pixels=pixels,
         own=own,
         grey=bool(about["grey"]),
-        alpha=_picture(parts["alpha"]) if "alpha" in parts else None,
+        alpha=alpha,
         profile=parts["profile"].numpy().tobytes() if "profile" in parts else None,
     )
     return photo_editor.from_tensors(parts, photo, generator, detector, directions)
@@ -248,7 +261,7 @@ def _read_face(
 
 def _picture(encoded: Tensor) -> np.ndarray:
     with Image.open(io.BytesIO(encoded.numpy().tobytes()), formats=["PNG"]) as picture:
-        if picture.mode not in ("RGB", "L"):
+        if picture.mode not in ("RGB", "L") or math.prod(picture.size) > MAX_PIXELS:
             raise ValueError(picture.mode)
         return np.asarray(picture)
 

@@ -5,8 +5,6 @@ last call left, and /photo without a photo from the one that was sent before. Wh
 `job.status().progress_data` says so. An error is raised at the caller with the text that the page would show.
 """
 
-from pathlib import Path
-
 import gradio as gr
 from gradio.components.api_component import Api
 
@@ -91,7 +89,11 @@ class Endpoints:
     ) -> tuple[str, dict]:
         first = [("require_photo",)]
         if photo is not None:
-            sent = ("change_photo", "open", photo, Path(photo).name, True)
+            try:
+                file = self.handlers.sessions.sent(photo)
+            except ERRORS as error:
+                raise gr.Error(error_message(error).text()) from None
+            sent = ("change_photo", "open", file, file.name, True)
             first = [sent, ("change_photo", "choose", int(face)), ("bring_in", preset)]
         try:
             session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))

@@ -12,10 +12,12 @@ from common.models import Model
 from draggan import generators
 from draggan.app.texts import TranslatedError
 from draggan.generators import DEFAULT_MODEL, models
+from draggan.model_list import unusable
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, str(ROOT / "download_models.py"))
 LOOK_EVERY = 0.3  # seconds
+LABEL = 100  # letters of a line in the list of models
 
 
 class Fetches:
@@ -36,9 +38,18 @@ class Fetches:
         return found
 
     def choices(self) -> list[tuple[str, str]]:
-        """What a list of models shows: (label, name), those that are here first."""
+        """What a list of models shows: (label, name), those that are here first, then those that can be fetched.
+
+        At the end those that cannot be used, with the reason.
+        """
         here = [(name, name) for name, path in models().items() if path.is_file()]
-        return here + [(f"{name} ↓ {size}", name) for name, size in self.missing().items()]
+        missing = self.missing()
+        broken = [(f"✗ {name}: {why}", name) for name, why in unusable().items() if name not in missing]
+        return (
+            here
+            + [(f"{name} ↓ {size}", name) for name, size in missing.items()]
+            + [(label if len(label) <= LABEL else f"{label[: LABEL - 1]}…", name) for label, name in broken]
+        )
 
     def fetch(self, name: str) -> Iterator[tuple[int, int]]:
         """Bytes that are here and bytes in all (about), until the model is here. TranslatedError if it failed."""

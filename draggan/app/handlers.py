@@ -13,15 +13,17 @@ import gradio as gr
 from common.commandline import UserError
 from draggan.app import projects
 from draggan.app.fetches import Fetches
-from draggan.app.page_state import SHOWN, Props, canvas, page_state
+from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, page_state
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
 from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
+from draggan.generators import class_name
 
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 MOST_FAVOURITES = 100
+MOST_NAME = 80  # letters of a photo's name that are kept
 Values = list  # one for each of SHOWN
 
 
@@ -55,8 +57,15 @@ class Handlers:
     def leave(self, request: gr.Request) -> None:
         self.sessions.leave(request.session_hash)
 
-    def shown(self, view: View, request: gr.Request, **how) -> Values:
-        return values(page_state(view, language_of(request), **how))
+    def shown(self, view: View, request: gr.Request, all_of_it: bool = False, **how) -> Values:
+        """all_of_it: also what the page had before. A seed is not said again: somebody may be typing the next."""
+        updates = page_state(view, language_of(request), all_of_it=all_of_it, **how)
+        session = self.sessions.known(request.session_hash)
+        if session and "seed" in updates:
+            if not all_of_it and session.screen.seed == view.seed:
+                updates["seed"].pop("value", None)
+            session.screen.seed = view.seed
+        return values(updates)
 
     def error(self, error: Exception, request: gr.Request) -> Values:
         """The error where the person looks, everything else as it is."""
@@ -107,7 +116,7 @@ class Handlers:
                 shown = self.shown(view, request, all_of_it=True)
                 # Models may have come since the page was laid out.
                 choices = self.fetches.choices()
-                shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.model)
+                shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.base_model)
                 yield shown
         except ERRORS as error:
             yield self.error(error, request)
@@ -141,9 +150,13 @@ class Handlers:
         """sent: as the component has it, before Gradio has looked into the file."""
         if sent is None:
             return self.act("change_photo", "close")(request)
-        shown = self.act("change_photo", "open", sent["path"], sent.get("orig_name") or "image", True)(
-            request
-        )
+        sent = sent if isinstance(sent, dict) else {}
+        try:
+            file = self.sessions.sent(sent.get("path"))
+            name = str(sent.get("orig_name") or "image")[:MOST_NAME]
+            shown = self.act("change_photo", "open", file, name, True)(request)
+        except ERRORS as error:
+            return self.error(error, request)
         if not self.session(request).photo.faces:
             shown[SHOWN.index("faces")] = gr.update(visible=False)
         return shown
@@ -176,7 +189,7 @@ class Handlers:
         try:
             session = self.session(request)
             yield [*values({"note": Message("opening").text(language_of(request))}), *skipped]
-            projects.open_file(session, path, Path(path).name)
+            projects.open_file(session, self.sessions.sent(path), Path(path).name)
             chosen = [session.settings.get(name, default) for name, default in self._settings()]
             yield [*self.shown(session.view(), request, all_of_it=True), *chosen]
         except ERRORS as error:
@@ -237,6 +250,12 @@ class Handlers:
         drag = self.drag("choose_edit", name)
 
         def handler(request: gr.Request, strength, points_first: bool):
+            try:
+                session = self.session(request)
+                session.photo.ask_whether_meant(session.face)
+            except ERRORS as error:
+                yield self.error(error, request)
+                return
             yield from drag(request, strength, not points_first)
 
         return handler
@@ -250,9 +269,20 @@ class Handlers:
             note = Message("not_here", {"model": name, "size": size}).text(language_of(request))
             return values({"note": note, "fetch": gr.update(visible=True)})
         session = self.session(request)
-        if name == session.face.generator.name:  # a list may report one choice twice
+        if name == session.face.subject.generator.base_name:  # a list may report one choice twice
             return self.act("view")(request)
         return self.act("generate")(request, session.seed, None, name)
+
+    def choose_class(self, request: gr.Request, label) -> Values:
+        """Draw one class of a conditional model, or none that is chosen."""
+        session = self.session(request)
+        generator = session.face.subject.generator
+        if type(label) is not int or not ANY_CLASS <= label < max(generator.classes, 1):
+            return self.error(TranslatedError("bad_class"), request)
+        wanted = None if label == ANY_CLASS else label
+        if wanted == generator.label:  # a list may report one choice twice
+            return self.act("view")(request)
+        return self.act("generate")(request, session.seed, None, class_name(generator.base_name, wanted))
 
     def fetch(self, request: gr.Request, name: str) -> Iterator[Values]:
         language = language_of(request)

@@ -8,9 +8,11 @@ from pathlib import Path
 import gradio as gr
 
 from draggan.app.handlers import Handlers
+from draggan.app.page_state import ANY_CLASS, class_choices
 from draggan.app.settings import DEFAULTS, RANGES
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
+from draggan.generators import split_class
 from draggan.inversion import PRESETS
 
 I18N = gr.I18n(en=EN, zh=ZH, **{"zh-CN": ZH, "zh-TW": ZH})
@@ -73,9 +75,13 @@ def source_part(parts: dict, handlers: Handlers) -> None:
 def generated_part(parts: dict, handlers: Handlers) -> None:
     with gr.Row(elem_id="source"):
         models = handlers.fetches.choices()
-        default = handlers.sessions.models.default
+        default, _ = split_class(handlers.sessions.models.default)
         parts["model"] = gr.Dropdown(
             models, value=default, label=I18N("model"), elem_id="model", scale=3, min_width=160,
+        )  # fmt: skip
+        parts["class"] = gr.Dropdown(
+            class_choices(0), value=ANY_CLASS, label=I18N("class"), elem_id="class", visible=False, scale=1,
+            min_width=90,
         )  # fmt: skip
         parts["seed"] = gr.Textbox(
             str(handlers.seed), label=I18N("seed"), max_lines=1, elem_id="seed", scale=2, min_width=90,

@@ -23,6 +23,7 @@ from draggan.generators import (
     ModelError,
     load_directions,
     load_generator,
+    split_class,
 )
 from draggan.landmarks import Detection, LandmarkDetector, landmark_detector
 from draggan.perceptual import Perceptual
@@ -92,8 +93,13 @@ class Models:
         """The model of that name, loaded once; the last few stay. TranslatedError if it is missing or broken."""
 
         def load() -> Generator:
+            base, label = split_class(name)
             try:
-                return load_generator(name, self.device)
+                return (
+                    load_generator(name, self.device)
+                    if label is None
+                    else self.generator(base).of_class(label)
+                )
             except ModelError as error:
                 raise TranslatedError("bad_model", model=name, reason=str(error)) from None
 

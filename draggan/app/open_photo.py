@@ -35,6 +35,7 @@ class OpenPhoto:
         self.pictures: tuple[Path, ...] = ()  # of the faces
         self.chosen = 0
         self._sent: Path | None = None
+        self._asked = False
 
     def open(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
         """Open a photo in place of the one before, and find its faces.
@@ -60,9 +61,13 @@ class OpenPhoto:
                 pictures.append(files.write_jpeg(self._folder.new("face.jpg"), small, note=files.CUT_OUT))
             if not faces:
                 raise PhotoError.of("bad_face", name=photo.name, reason=problem)
-        except PhotoError as error:
-            raise translated(error) from None
+        except BaseException as error:
+            self.close()  # what was refused is not kept
+            if isinstance(error, PhotoError):
+                raise translated(error) from None
+            raise
         self.photo, self.faces, self.pictures, self.chosen = photo, faces, tuple(pictures), 0
+        self._asked = False
 
     def choose(self, index: int) -> None:
         """Choose a face, 0 the largest."""
@@ -70,6 +75,14 @@ class OpenPhoto:
         if not 0 <= index < len(self.faces):
             raise TranslatedError("no_such_face", count=len(self.faces))
         self.chosen = int(index)
+
+    def ask_whether_meant(self, shown: Face) -> None:
+        """TranslatedError, once, where a photo is open and an edit would change another face."""
+        subject = shown.subject
+        is_shown = isinstance(subject, PhotoSubject) and subject.cut_out.photo.unedited is self.photo
+        if self.photo is not None and not is_shown and not self._asked:
+            self._asked = True
+            raise TranslatedError("photo_unused", name=self.photo.name)
 
     def task(self, model: str, preset: str | Preset, shown: Face | None = None) -> PhotoTask:
         """What brings the chosen face into a model.

@@ -9,7 +9,7 @@ from draggan.edits import EDITS
 
 SHOWN = (
     *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
-    *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "fetch", "why_not"),
+    *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "class", "fetch", "why_not"),
     *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
     *("delete", "pin", "choices", "more_faces", "open_project"),
     *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
@@ -26,6 +26,14 @@ IDLE = (
     *("start", "random", "more_faces", "seed", "bring_in", "open_project"),
     *("undo_point", "move_last_point", "clear_points", "place"),
 )
+
+
+ANY_CLASS = -1  # in the list of classes: none is chosen
+
+
+def class_choices(classes: int) -> list[tuple[str, int]]:
+    """What the list of a conditional model's classes shows: (label, class)."""
+    return [("–", ANY_CLASS), *((str(label), label) for label in range(classes))]
 
 
 class Props(dict):
@@ -107,7 +115,12 @@ def at_rest(view: View, language: str) -> dict:
         "seed": Props(
             interactive=not view.running, **({} if view.seed is None else {"value": str(view.seed)})
         ),
-        "model": Props(value=view.model, interactive=True),
+        "model": Props(value=view.base_model, interactive=True),
+        "class": Props(
+            choices=class_choices(view.classes),
+            value=ANY_CLASS if view.label is None else view.label,
+            visible=view.classes > 0,
+        ),
         "fetch": Props(visible=False),
         "faces": Props(
             value=[str(path) for path in photo.faces],

@@ -33,6 +33,7 @@ class Screen:
         self.landmarks: np.ndarray | None = None  # (68, 2) of the picture, where they are asked for and found
         self._drawn: np.ndarray | None = None  # the picture in the image file
         self.message = Message("ready")
+        self.seed: int | None = None  # that the page was told last
         self._warning, self._warned = None, 0.0
         self.clear()
 

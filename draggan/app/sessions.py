@@ -8,6 +8,7 @@ sessions.drop("page 2")
 sessions.close()
 """
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from draggan.app.models import Models
 from draggan.app.queue import Queue
 from draggan.app.session import Session
 from draggan.app.texts import TranslatedError
+from draggan.generators import hand_back_memory
 
 LIVE_SESSIONS = 32  # at most, with those that wait for their page
 AWAY = 8  # at most of those that wait
@@ -33,7 +35,8 @@ class Sessions:
         """waiting: how many tasks may wait in the queue. most: how many sessions there may be."""
         self.models, self.queue = models or Models(), Queue(waiting)
         self.most = most
-        self.folder = Path(tempfile.mkdtemp(prefix="draggan-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="draggan-")).resolve()
+        self.served = self.folder / "served"  # what visitors have sent, and copies of what they were shown
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._visitors: dict[str, str] = {}  # of a page: who says to be its visitor
@@ -97,6 +100,14 @@ class Sessions:
         with self._lock:
             return self._sessions.get(key)
 
+    def sent(self, path: object) -> Path:
+        """The file of a path that came in a request. TranslatedError for what no visitor has sent."""
+        with contextlib.suppress(TypeError, ValueError, OSError, RuntimeError):
+            file = Path(path).resolve()
+            if file.is_relative_to(self.served) and file.is_file():
+                return file
+        raise TranslatedError("not_sent")
+
     def drop(self, key: str) -> None:
         """End a session: its task stops, its memory and files go. Nothing happens for an unknown one."""
         with self._lock:
@@ -126,6 +137,11 @@ class Sessions:
     def _clean_always(self) -> None:
         while not self._ended.wait(CHECK_EVERY):
             self.clean()
+            with self._lock:
+                used = max((one.used for one in self._sessions.values()), default=0.0)
+                running = any(one.running for one in self._sessions.values())
+            if not running and time.monotonic() - used > CHECK_EVERY:
+                hand_back_memory()
 
     def _count(self) -> int:
         return len(self._sessions) + len(self._away)

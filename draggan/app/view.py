@@ -46,6 +46,9 @@ class View:
     progress: Message | None  # how far the task at work has come
     distance: float | None  # of points to their targets on average, pixels; None without a drag
     model: str
+    base_model: str  # its name without the class
+    classes: int  # that it knows
+    label: int | None  # the class that it draws
     seed: int | None  # None for a photo
     resolution: int  # of the picture, pixels
     is_face: bool  # one-click edits make sense
@@ -97,6 +100,9 @@ def view_of(
         progress=screen.progress,
         distance=screen.distance,
         model=face.generator.name,
+        base_model=face.subject.generator.base_name,
+        classes=face.subject.generator.classes,
+        label=face.subject.generator.label,
         seed=face.subject.seed,
         resolution=face.generator.resolution,
         is_face=face.generator.is_face,

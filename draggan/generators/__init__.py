@@ -1,11 +1,12 @@
 """Generators behind one interface: `load_generator` gives one by name, `Generator` says what it can do."""
 
+import contextlib
 import ctypes
+import re
 import sys
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 
 from . import mobile_stylegan, weights
 from .base import DEFAULT_PSI, Generator, ModelError
@@ -23,10 +24,13 @@ __all__ = [
     "Generator",
     "ModelError",
     "RegionGenerator",
+    "class_name",
     "load_directions",
     "load_generator",
     "models",
     "save_directions",
+    "split_class",
+    "survey",
 ]
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -43,38 +47,60 @@ def models() -> dict[str, Path]:
     return default | {k: v for k, v in weights.find_models(CHECKPOINTS).items() if k not in default}
 
 
+def survey() -> dict[str, weights.Verdict]:
+    """The same but for the default model, with the number of classes, and with files that cannot be used, and why."""
+    return {k: v for k, v in weights.survey(CHECKPOINTS).items() if k != DEFAULT_MODEL}
+
+
+def class_name(model: str, label: int | None) -> str:
+    """The name under which `load_generator` gives a conditional model that draws one class: "cars" and 3 → "cars@3"."""
+    return model if label is None else f"{model}@{label}"
+
+
+def split_class(name: str) -> tuple[str, int | None]:
+    """The inverse: "cars@3" → ("cars", 3). A file may be called so; its name is the first that counts."""
+    found = re.fullmatch(r"(.+)@(\d{1,5})", name)
+    if found is None or weights.find_file(CHECKPOINTS, name):
+        return name, None
+    return found[1], int(found[2])
+
+
 def load_generator(name: str = DEFAULT_MODEL, device: torch.device | str = "cpu") -> Generator:
-    """The generator of that name, weights frozen, ready on the device.
+    """The generator of that name, weights frozen, ready on the device. Other files are not opened.
 
     Raises ModelError for an unknown name, a file that is not there and a file that is broken.
     """
-    known = models()
-    path = known.get(name) or weights.find_file(CHECKPOINTS, name)  # the latter says what is wrong with it
+    base, label = split_class(name)
+    default = base == DEFAULT_MODEL
+    path = CHECKPOINTS / f"{DEFAULT_MODEL}.safetensors" if default else weights.find_file(CHECKPOINTS, base)
     if path is None:
         raise ModelError(
-            f"no model {name!r} in {CHECKPOINTS}; there: {', '.join(known)}; what can be fetched: "
+            f"no model {base!r} in {CHECKPOINTS}; there: {', '.join(models())}; what can be fetched: "
             "python download_models.py --list"
         )
     if torch.device(device).type == "cpu":
         keep_freed_memory()
-    if name != DEFAULT_MODEL:
-        model = weights.load(path, name, device)
+    if not default:
+        model = weights.load(path, base, device)
         model.feature_dtype = fast_dtype(device)
-        return model
+        return model if label is None else model.of_class(label)
+    if label is not None:
+        raise ModelError(f"{base} has no class {label}; its classes: none")
     if not path.is_file():
-        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {name}")
+        raise ModelError(f"{path} is not there; fetch it with: python download_models.py {base}")
     try:
         return mobile_stylegan.load(path, device)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # whatever is met in a file that is not trusted
         raise ModelError(
-            f"{path} is broken ({reason}); delete it and fetch it again: python download_models.py {name}"
+            f"{path} is broken ({weights.reason(error)}); delete it and fetch it again: "
+            f"python download_models.py {base}"
         ) from None
 
 
 def load_directions(generator: Generator) -> Directions | None:
     """The learned directions of a generator; None where there are none. ModelError for a broken or foreign file."""
-    path = directions_file(generator.name, CHECKPOINTS)
+    name, _ = split_class(generator.name)
+    path = directions_file(generator.name, CHECKPOINTS) or directions_file(name, CHECKPOINTS)
     return read_directions(path, generator) if path else None
 
 
@@ -93,3 +119,10 @@ def keep_freed_memory() -> None:
         return
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 1 << 30)
+
+
+def hand_back_memory() -> None:
+    """Give what was kept back to the system, when nothing is going on. The next image takes a little longer."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # without glibc
+            ctypes.CDLL(None).malloc_trim(0)

@@ -62,6 +62,8 @@ class Generator(nn.Module):
     free_rows: int  # rows that a drag changes by default; the others keep colours and texture
     is_face: bool  # landmark edits make sense
     mean_w: Tensor  # (w_dim,), the truncation centre
+    classes: int = 0  # that a conditional model knows
+    label: int | None = None  # the class that is drawn, see `of_class`
 
     def map(self, z: Tensor) -> Tensor:
         """Map latents z (N, z_dim), standard normal, to w (N, w_dim)."""
@@ -110,6 +112,23 @@ class Generator(nn.Module):
             own = nn.Parameter(tensor.detach().to(self.device, self.dtype).clone(), requires_grad=False)
             setattr(twin.get_submodule(module), attribute, own)
         twin.forget()
+        return twin
+
+    @property
+    def base_name(self) -> str:
+        """The name without the class."""
+        return self.name if self.label is None else self.name.removesuffix(f"@{self.label}")
+
+    def of_class(self, label: int) -> "Generator":
+        """A generator that shares all weights with this one and draws one class; its name is "NAME@3".
+
+        Raises ModelError for a class that is not there.
+        """
+        if not 0 <= label < self.classes:
+            there = f"0 to {self.classes - 1}" if self.classes else "none"
+            raise ModelError(f"{self.base_name} has no class {label}; its classes: {there}")
+        twin = self.copy_with({})
+        twin.label, twin.name = label, f"{self.base_name}@{label}"
         return twin
 
     def forget(self) -> None:

@@ -8,19 +8,24 @@ this module; others are in checkpoints/, where one of the default generator woul
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .base import Generator, ModelError
+from .plain_objects import Refused, one_line, shown
+from .tensor_table import MAX_NUMBERS, check_header, check_numbers, read_json, reason
 
 SHIPPED = Path(__file__).resolve().parent
 ENDING = "-directions.safetensors"
 FORMAT = "draggan-directions 1"
+MOST_TENSORS = 3_000
+LARGEST = 1e6  # of the numbers: with larger ones what an edit adds would be none any more
 
 
 @dataclass(frozen=True)
@@ -80,27 +85,45 @@ def read_directions(path: Path, generator: Generator) -> Directions:
 
     Raises ModelError for a file that is broken, is something else, or was made for another generator.
     """
-    again = f"delete it, or learn it anew: python draggan/learn_directions.py --model {generator.name}"
+    again = f"delete it, or learn it anew: python draggan/learn_directions.py --model {generator.base_name}"
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ModelError(f"{path} holds no directions; {again}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        made, mean_w = json.loads(metadata["made"]), tensors.pop("mean_w")
+        metadata, tensors = _read(path)
+        if metadata.get("format") != FORMAT:
+            raise ModelError(f"{path} holds no directions; {again}")
+        made, mean_w = read_json(metadata["made"]), tensors.pop("mean_w")
+        if not isinstance(made, dict):
+            raise Refused("it does not say how it was made")
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             edit, _, part = name.rpartition(".")
             parts.setdefault(edit, {})[part] = tensor.to(generator.device, generator.dtype)
         edits = {edit: Direction(**tensors) for edit, tensors in parts.items()}
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path} is broken ({reason}); {again}") from None
+    except ModelError:
+        raise
+    except Exception as error:  # whatever is met in a file that is not trusted
+        raise ModelError(f"{one_line(path)} is broken ({reason(error)}); {again}") from None
     mean_w = mean_w.to(generator.device, generator.dtype)
     same = mean_w.shape == generator.mean_w.shape and torch.allclose(mean_w, generator.mean_w, atol=1e-3)
     if not same or any(not _fits(direction, generator) for direction in edits.values()):
         raise ModelError(f"{path} was made for another generator than {generator.name}; {again}")
     return Directions(edits, mean_w, made)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors, float32. Refused for tensors that no directions have."""
+    check_header(path)
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+        sizes = [math.prod(file.get_slice(name).get_shape()) for name in names]
+        if len(names) > MOST_TENSORS or sum(sizes) > MAX_NUMBERS:
+            raise Refused("it has more numbers than any directions")
+        tensors = {name: file.get_tensor(name).float() for name in names}
+        metadata = file.metadata() or {}
+    check_numbers(tensors)
+    for name, tensor in tensors.items():
+        if tensor.numel() and float(tensor.abs().max()) > LARGEST:
+            raise Refused(f"{shown(name)} has numbers above {LARGEST:,.0f}")
+    return metadata, tensors
 
 
 def _fits(direction: Direction, generator: Generator) -> bool:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from .base import Generator, Partial
 from .openvino_ir import IRError, Layer, read_ir
+from .plain_objects import shown
+from .tensor_table import read_tensors
 
 CHANNELS = (512, 512, 512, 512, 256, 128, 64)  # of the blocks' outputs, at 8, 16, ... 512 pixels
 SLOPE = 0.2  # of every leaky ReLU
@@ -209,11 +211,11 @@ class MobileStyleGAN(Generator):
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> MobileStyleGAN:
-    """The generator from our safetensors file; OSError, SafetensorError or RuntimeError if it is not one."""
-    from safetensors.torch import load_file
-
-    model = MobileStyleGAN()
-    model.load_state_dict(load_file(path))
+    """The generator from our safetensors file; Refused, OSError or SafetensorError if it is not one."""
+    with torch.device("meta"):
+        model = MobileStyleGAN()
+    model.load_state_dict(read_tensors(path, model.state_dict()), assign=True)
+    model.requires_grad_(False)
     return model.to(device, memory_format=torch.channels_last).eval()
 
 
@@ -229,8 +231,13 @@ def convert(folder: Path) -> dict[str, Tensor]:
     Raises IRError, saying what was met, where the export is not the one known.
     """
     folder = Path(folder)
-    state = _mapping(read_ir(folder / "MappingNetwork.xml", folder / "MappingNetwork.bin"))
-    state |= _synthesis(read_ir(folder / "SynthesisNetwork.xml", folder / "SynthesisNetwork.bin"))
+    try:
+        state = _mapping(read_ir(folder / "MappingNetwork.xml", folder / "MappingNetwork.bin"))
+        state |= _synthesis(read_ir(folder / "SynthesisNetwork.xml", folder / "SynthesisNetwork.bin"))
+    except IRError:
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError) as error:  # layers where others were expected
+        raise IRError(f"{folder}: its layers are not those of the export ({shown(error)})") from None
     model = MobileStyleGAN()
     expected = {name: tuple(t.shape) for name, t in model.state_dict().items() if name != "mean_w"}
     met = {name: tuple(a.shape) for name, a in state.items()}

@@ -3,19 +3,30 @@
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from .plain_objects import Instance, Persistent, Refused, TensorClaim
+from .plain_objects import ArrayClaim, Instance, Persistent, Refused
 from .stylegan2_layers import FILTER, Config
-from .tensor_table import FACES, State, Weights, make_config, prefixed, sizes
+from .tensor_table import (
+    FACES,
+    State,
+    Weights,
+    as_rgb,
+    joined_class,
+    make_config,
+    numbers,
+    prefixed,
+    sizes,
+)
 
 # --- NVIDIA's pickles -------------------------------------------------------------------------------------
 
 
-def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, State]:
-    """From the object tree of stylegan2-ada-pytorch and stylegan3 (its StyleGAN2 part)."""
+def from_nvidia(generator: Persistent, size: int, about: str, check: bool = False) -> tuple[Config, State]:
+    """From the object tree of stylegan2-ada-pytorch and stylegan3 (its StyleGAN2 part).
+
+    size: of the file in bytes. about: names that may tell faces. check: as for `Weights`.
+    """
 
     def node(path: str) -> Any:
         value = generator
@@ -23,29 +34,30 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
             value = value.get(part) if isinstance(value, Persistent) else None
         return value
 
-    def claim(path: str) -> TensorClaim | None:
-        value = node(path)
-        return value if isinstance(value, TensorClaim) else None
-
     def number(path: str) -> float:
         value = node(path)
+        value = value.state if isinstance(value, Instance) else value
+        if isinstance(value, ArrayClaim) and value.shape == ():
+            value = numbers(value).item()
         if type(value) not in (int, float) or not math.isfinite(value):
             raise Refused(f"{path} is {type(value).__name__} instead of a number")
         return float(value)
 
-    weights = Weights(lambda p: c.shape if (c := claim(p)) else None, lambda p: claim(p).tensor(), size)
+    weights = Weights(node, size, check)
     if "synthesis.b4.const" not in weights:
-        raise Refused("it is not a StyleGAN2 (no synthesis.b4.const; StyleGAN3 files cannot be dragged here)")
+        raise Refused("its generator is not a StyleGAN2 (no synthesis.b4.const)")
     channels = sizes(weights, "synthesis.b{r}.conv1.bias")
     fully = sizes(weights, "mapping.fc{i}.bias")
     z_dim = int(number("mapping.z_dim"))
     clamp = node("synthesis.b4.conv1.conv_clamp")
     const = weights.shape("synthesis.b4.const", 3)
+    classes = int(number("mapping.c_dim"))
     config = make_config(
         resolution=2 << len(channels),
         channels=tuple(channels),
         mapping=(z_dim, *fully),
         architecture=node("synthesis.b8.architecture") or "skip",
+        classes=classes,
         clamp=None if clamp is None else number("synthesis.b4.conv1.conv_clamp"),
         half_width=const[2] * 2 == const[1],
         is_face=bool(FACES.search(about)),
@@ -63,13 +75,12 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
             raise Refused(f"{path} has an activation or a clamp of its own")
         if f"{path}.resample_filter" in weights and up:
             taps = torch.tensor(FILTER)
-            if not torch.allclose(
-                weights.read(f"{path}.resample_filter", 4, 4), torch.outer(taps, taps) / taps.sum() ** 2
-            ):
+            taken = weights.read(f"{path}.resample_filter", 4, 4)
+            if not check and not torch.allclose(taken, torch.outer(taps, taps) / taps.sum() ** 2):
                 raise Refused(f"{path} has a filter of its own")
         weight = weights.read(f"{path}.weight", n_out, n_in, 3, 3)
         width = r // 2 if config.half_width else r
-        noise = torch.zeros(r, width)
+        noise = weights.zeros(r, width)
         if f"{path}.noise_const" in weights:
             noise = weights.read(f"{path}.noise_const", r, width) * weights.read(f"{path}.noise_strength")
         return {
@@ -85,15 +96,13 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
         if node(f"mapping.fc{i}.activation") != "lrelu":
             raise Refused(f"mapping.fc{i} has an activation of its own")
-        if i == 0 and int(number("mapping.c_dim")):
-            # A conditional model, with no class chosen, as DragGAN uses it: a constant joins every z.
+        if i == 0 and classes:
             joined = weights.shape("mapping.fc0.weight", 2)[1] - z_dim
-            first = linear("mapping.fc0", m, z_dim + joined)
-            label = weights.read("mapping.embed.bias", joined) * number("mapping.embed.bias_gain")
-            label = label * (label.square().mean() + 1e-8).rsqrt()
-            first["bias"] += first["weight"][:, z_dim:] @ label
-            first["weight"] = first["weight"][:, :z_dim].contiguous()
-            state |= prefixed("mapping.0", first)
+            embed = weights.read("mapping.embed.weight", joined, classes) * number(
+                "mapping.embed.weight_gain"
+            )
+            bias = weights.read("mapping.embed.bias", joined) * number("mapping.embed.bias_gain")
+            state |= joined_class(linear("mapping.fc0", m, z_dim + joined), z_dim, embed.T, bias)
             continue
         state |= prefixed(f"mapping.{i}", linear(f"mapping.fc{i}", m, n))
     for i, n_out in enumerate(channels):
@@ -103,13 +112,13 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
             state |= prefixed(f"blocks.{i}.conv0", layer(f"{block}.conv0", n_in, n_out, r, up=True))
         state |= prefixed(f"blocks.{i}.conv1", layer(f"{block}.conv1", n_out, n_out, r, up=False))
         if f"{block}.torgb.weight" in weights:
-            gain = number(f"{block}.torgb.weight_gain")
+            gain, colours = number(f"{block}.torgb.weight_gain"), weights.shape(f"{block}.torgb.bias", 1)
+            weight = weights.read(f"{block}.torgb.weight", *colours, n_out, 1, 1) * gain
             state |= prefixed(
                 f"blocks.{i}.to_rgb",
                 {
                     **prefixed("modulation", linear(f"{block}.torgb.affine", n_out, w_dim)),
-                    "weight": weights.read(f"{block}.torgb.weight", 3, n_out, 1, 1) * gain,
-                    "bias": weights.read(f"{block}.torgb.bias", 3),
+                    **as_rgb(weight, weights.read(f"{block}.torgb.bias", *colours)),
                 },
             )
         if f"{block}.skip.weight" in weights:
@@ -121,24 +130,25 @@ def from_nvidia(generator: Persistent, size: int, about: str) -> tuple[Config, S
 # --- TensorFlow's pickles ---------------------------------------------------------------------------------
 
 
-def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, State]:
+def from_tensorflow(network: Instance, size: int, about: str, check: bool = False) -> tuple[Config, State]:
     """From the first release (2019-12): variables by name, kernels as (height, width, in, out)."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     options = (network.state or {}).get("static_kwargs")
     parts = {"": network, **((network.state or {}).get("components") or {})}
     for prefix, part in parts.items():
         for name, array in part.state["variables"] if isinstance(part, Instance) else ():
-            if isinstance(array, Instance) and isinstance(array.state, np.ndarray):
-                arrays[f"{prefix}/{name}".lstrip("/")] = array.state
+            arrays[f"{prefix}/{name}".lstrip("/")] = array
 
-    def numbers(name: str) -> Tensor:
-        return torch.from_numpy(np.array(arrays[name], order="C"))
-
-    weights = Weights(lambda n: a.shape if (a := arrays.get(n)) is not None else None, numbers, size)
+    weights = Weights(arrays.get, size, check)
     if "synthesis/4x4/Const/const" not in weights:
         raise Refused("it is not a StyleGAN2 (an older StyleGAN of TensorFlow?)")
-    if "mapping/LabelEmbed/weight" in weights:
-        raise Refused("it is a TensorFlow model with classes, which this reader does not know")
+    if "mapping/LabelConcat/weight" in weights:
+        raise Refused(
+            "it is a TensorFlow model that mixes classes into its latents (LabelConcat), not known here"
+        )
+    classes = 0
+    if "mapping/LabelEmbed/weight" in weights:  # of stylegan2-ada
+        classes, joined = weights.shape("mapping/LabelEmbed/weight", 2)
     channels = [weights.shape("synthesis/4x4/Conv/bias", 1)[0]]
     while (name := f"synthesis/{4 << len(channels)}x{4 << len(channels)}/Conv1/bias") in weights:
         channels.append(weights.shape(name, 1)[0])
@@ -147,8 +157,9 @@ def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, S
     config = make_config(
         resolution=2 << len(channels),
         channels=tuple(channels),
-        mapping=(weights.shape("mapping/Dense0/weight", 2)[0], *fully),
+        mapping=(weights.shape("mapping/Dense0/weight", 2)[0] - (joined if classes else 0), *fully),
         architecture=options.get("architecture", "skip"),
+        classes=classes,
         is_face=bool(FACES.search(about)),
     )
     w_dim, rate = config.mapping[-1], options.get("mapping_lrmul", 0.01)
@@ -177,8 +188,16 @@ def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, S
         "mean_w": weights.read("dlatent_avg", w_dim),
     }
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
-        state[f"mapping.{i}.weight"] = weights.read(f"mapping/Dense{i}/weight", n, m).T * (rate / n**0.5)
-        state[f"mapping.{i}.bias"] = weights.read(f"mapping/Dense{i}/bias", m) * rate
+        width = n + joined if classes and not i else n
+        weight = weights.read(f"mapping/Dense{i}/weight", width, m).T * (rate / width**0.5)
+        bias = weights.read(f"mapping/Dense{i}/bias", m) * rate
+        if width > n:
+            embed = weights.read("mapping/LabelEmbed/weight", classes, joined) / classes**0.5
+            state |= joined_class(
+                {"weight": weight, "bias": bias}, n, embed, weights.read("mapping/LabelEmbed/bias", joined)
+            )
+        else:
+            state[f"mapping.{i}.weight"], state[f"mapping.{i}.bias"] = weight, bias
     for i, n_out in enumerate(channels):
         r, n_in = 4 << i, channels[i - 1]
         path = f"synthesis/{r}x{r}"
@@ -191,13 +210,13 @@ def from_tensorflow(network: Instance, size: int, about: str) -> tuple[Config, S
         conv = f"{path}/Conv1" if i else f"{path}/Conv"
         state |= prefixed(f"blocks.{i}.conv1", layer(conv, noise, n_out, n_out, r, up=False))
         if f"{path}/ToRGB/weight" in weights:
-            weight = weights.read(f"{path}/ToRGB/weight", 1, 1, n_out, 3).permute(3, 2, 0, 1)
+            colours = weights.shape(f"{path}/ToRGB/bias", 1)
+            weight = weights.read(f"{path}/ToRGB/weight", 1, 1, n_out, *colours).permute(3, 2, 0, 1)
             state |= prefixed(
                 f"blocks.{i}.to_rgb",
                 {
                     **modulation(f"{path}/ToRGB", n_out),
-                    "weight": weight.contiguous() / n_out**0.5,
-                    "bias": weights.read(f"{path}/ToRGB/bias", 3),
+                    **as_rgb(weight / n_out**0.5, weights.read(f"{path}/ToRGB/bias", *colours)),
                 },
             )
         if f"{path}/Skip/weight" in weights:

@@ -1,46 +1,15 @@
-"""Generators in checkpoints of rosinality's stylegan2-pytorch and its relatives: a state dict."""
+"""Generators in state dicts of rosinality's stylegan2-pytorch and its relatives."""
 
-import argparse
-import warnings
-from pathlib import Path
-from typing import Any
+import math
 
-import torch
-from torch import Tensor
-
-from .plain_objects import Refused
-from .plain_pickle import ZIP_MAGIC, outline
+from .found import Found
 from .stylegan2_layers import Config
-from .tensor_table import FACES, State, Weights, file_kind, make_config, prefixed
+from .tensor_table import FACES, State, Weights, as_rgb, make_config, prefixed
 
 
-def averaged(content: Any) -> dict | None:
-    """The generator's state dict in a checkpoint, or None."""
-    for state in (content.get("g_ema"), content) if isinstance(content, dict) else ():
-        if isinstance(state, dict) and {"input.input", "conv1.conv.weight", "to_rgb1.bias"} <= state.keys():
-            return state
-    return None
-
-
-def from_rosinality(path: Path) -> tuple[Config, State]:
-    """From a state dict of rosinality's stylegan2-pytorch: what it claims is checked, then it is read."""
-    if averaged(outline(path)) is None:
-        raise Refused("there is no generator in it that is known (g_ema, or its state dict)")
-    with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mmap = file_kind(path)[1].startswith(ZIP_MAGIC)  # the discriminator stays on the disk
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-        except Exception as error:  # whatever its reader meets in a file that was made by hand
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Refused(f"not a readable checkpoint ({reason[:100]})") from None
-    tensors = {"latent_avg": content.get("latent_avg"), **averaged(content)}
-
-    def shape(name: str) -> tuple | None:
-        tensor = tensors.get(name)
-        return tuple(tensor.shape) if isinstance(tensor, Tensor) else None
-
-    weights = Weights(shape, lambda name: tensors[name], path.stat().st_size)
+def from_rosinality(found: Found, size: int, about: str, check: bool = False) -> tuple[Config, State]:
+    """From a state dict. size: of the file in bytes. about: names that may tell faces. check: as for `Weights`."""
+    weights = Weights(found.node.get, size, check)
     channels = [weights.shape("conv1.activate.bias", 1)[0]]
     while (name := f"convs.{2 * len(channels) - 1}.activate.bias") in weights:
         channels.append(weights.shape(name, 1)[0])
@@ -51,7 +20,7 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
         resolution=2 << len(channels),
         channels=tuple(channels),
         mapping=(weights.shape("style.1.weight", 2)[1], *fully),
-        is_face=bool(FACES.search(path.stem)),
+        is_face=bool(FACES.search(about)),
     )
     w_dim = config.mapping[-1]
 
@@ -63,7 +32,7 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
 
     def layer(path: str, index: int, n_in: int, n_out: int, r: int, up: bool) -> State:
         weight = weights.read(f"{path}.conv.weight", 1, n_out, n_in, 3, 3)[0] / (9 * n_in) ** 0.5
-        noise = torch.zeros(1, 1, r, r)
+        noise = weights.zeros(1, 1, r, r)
         if f"noises.noise_{index}" in weights:  # the oldest checkpoints bring none
             noise = weights.read(f"noises.noise_{index}", 1, 1, r, r)
         return {
@@ -74,8 +43,11 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
         }
 
     state: State = {"constant": weights.read("input.input", 1, channels[0], 4, 4)}
-    if shape("latent_avg") == (w_dim,):
-        state["mean_w"] = weights.read("latent_avg", w_dim)
+    if found.mean is not None:
+        mean = Weights({"mean": found.mean}.get, size, check)
+        shape = mean.claim("mean").shape
+        if shape and shape[-1] == w_dim and math.prod(shape) <= 64 * w_dim:  # one row, or one for each layer
+            state["mean_w"] = mean.read("mean", *shape).reshape(-1, w_dim).mean(dim=0)
     for i, (n, m) in enumerate(zip(config.mapping, config.mapping[1:], strict=False)):
         state[f"mapping.{i}.weight"] = weights.read(f"style.{i + 1}.weight", m, n) * (0.01 / n**0.5)
         state[f"mapping.{i}.bias"] = weights.read(f"style.{i + 1}.bias", m) * 0.01
@@ -87,13 +59,13 @@ def from_rosinality(path: Path) -> tuple[Config, State]:
         else:
             conv, rgb = "conv1", "to_rgb1"
         state |= prefixed(f"blocks.{i}.conv1", layer(conv, 2 * i, n_out, n_out, r, up=False))
-        weight = weights.read(f"{rgb}.conv.weight", 1, 3, n_out, 1, 1)[0] / n_out**0.5
+        colours = weights.shape(f"{rgb}.bias", 4)[1]
+        weight = weights.read(f"{rgb}.conv.weight", 1, colours, n_out, 1, 1)[0] / n_out**0.5
         state |= prefixed(
             f"blocks.{i}.to_rgb",
             {
                 **modulation(f"{rgb}.conv", n_out),
-                "weight": weight,
-                "bias": weights.read(f"{rgb}.bias", 1, 3, 1, 1).reshape(3),
+                **as_rgb(weight, weights.read(f"{rgb}.bias", 1, colours, 1, 1).reshape(-1)),
             },
         )
     return config, state

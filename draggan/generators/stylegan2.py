@@ -29,6 +29,7 @@ from .base import Generator, Partial
 from .stylegan2_layers import EPSILON, GAIN, SLOPE, Block, Config, StyledConv, upsample
 
 MEAN_SEED, MEAN_SAMPLES = 12345, 4096  # of the truncation centre, where a file brings none
+MEAN_EFFORT = 1 << 34  # multiplications: a file whose mapping network is a giant gets fewer samples
 
 
 class StyleGAN2(Generator):
@@ -48,12 +49,14 @@ class StyleGAN2(Generator):
         self.feature_resolutions = tuple(4 << i for i in range(len(config.channels)))
         self.feature_resolution = min(128, config.resolution)  # DragGAN's choice
         self.free_rows = min(6, self.num_rows)  # DragGAN's choice
-        self.is_face = config.is_face
+        self.is_face, self.classes = config.is_face, config.classes
         self.feature_dtype = torch.float32  # see `fast_dtype`
 
         sizes = zip(config.mapping, config.mapping[1:], strict=False)
         self.mapping = nn.ModuleList(nn.Linear(n, m) for n, m in sizes)
         self.register_buffer("mean_w", torch.empty(self.w_dim))
+        if config.classes:  # what each class adds to the first layer
+            self.register_buffer("class_bias", torch.empty(config.classes, config.mapping[1]))
         channels = config.channels
         self.constant = nn.Parameter(torch.empty(1, channels[0], 4, 2 if config.half_width else 4))
         self.blocks = nn.ModuleList(
@@ -63,8 +66,11 @@ class StyleGAN2(Generator):
 
     def map(self, z: Tensor) -> Tensor:
         w = z * (z.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
-        for layer in self.mapping:
-            w = F.leaky_relu(layer(w), SLOPE) * GAIN
+        for i, layer in enumerate(self.mapping):
+            w = layer(w)
+            if i == 0 and self.label is not None:
+                w = w + self.class_bias[self.label]
+            w = F.leaky_relu(w, SLOPE) * GAIN
         return w
 
     def features(self, styles: Tensor, resolution: int | None = None, start: Partial | None = None) -> Tensor:
@@ -164,5 +170,7 @@ def random_generator(config: Config, seed: int = 0, name: str = "random") -> Sty
 @torch.no_grad()
 def mean_w(model: StyleGAN2) -> Tensor:
     """Mean w (w_dim,) of many latents: the truncation centre."""
-    z = torch.randn(MEAN_SAMPLES, model.z_dim, generator=torch.Generator().manual_seed(MEAN_SEED))
+    effort = sum(layer.weight.numel() for layer in model.mapping)
+    samples = max(64, min(MEAN_SAMPLES, MEAN_EFFORT // effort))
+    z = torch.randn(samples, model.z_dim, generator=torch.Generator().manual_seed(MEAN_SEED))
     return model.map(z).mean(dim=0)

@@ -13,6 +13,7 @@ FILTER = (1.0, 3.0, 3.0, 1.0)  # binomial low-pass filter of every up-sampling, 
 EPSILON = 1e-8
 ARCHITECTURES = ("skip", "resnet", "orig")
 LARGEST = 4096  # resolution, channels or width of a layer that a file may ask for
+MOST_CLASSES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Config:
     clamp: float | None = None  # largest magnitude of an activation, where training had one
     half_width: bool = False  # the network's image is half as wide as high (StyleGAN-Human)
     is_face: bool = False  # an aligned portrait: landmark edits make sense
+    classes: int = 0  # that a conditional model knows
 
     def __post_init__(self):
         blocks = len(self.channels)
@@ -38,8 +40,12 @@ class Config:
             raise ValueError(f"the mapping network must have 1 to 64 layers, got {len(self.mapping) - 1}")
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"architecture {self.architecture!r}: known are {', '.join(ARCHITECTURES)}")
-        if self.clamp is not None and not self.clamp > 0:
-            raise ValueError(f"the clamp must be above 0, got {self.clamp}")
+        if self.clamp is not None and not (type(self.clamp) in (int, float) and 0 < self.clamp < 1e30):
+            raise ValueError(f"the clamp must be a number above 0, got {str(self.clamp)[:20]}")
+        if not all(type(flag) is bool for flag in (self.half_width, self.is_face)):
+            raise ValueError("half_width and is_face must be true or false")
+        if type(self.classes) is not int or not 0 <= self.classes <= MOST_CLASSES:
+            raise ValueError(f"the number of classes must be in 0 to {MOST_CLASSES}")
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":

@@ -1,95 +1,155 @@
 """StyleGAN2 files in, weights out: recognised by content, read as plain data, converted once.
 
 Known files: NVIDIA's pickles (stylegan2-ada-pytorch, stylegan3 and the models that DragGAN lists, and the
-older TensorFlow ones), checkpoints of rosinality's stylegan2-pytorch and its many relatives (a state dict,
-most often under ``g_ema``), and our own safetensors.
+older TensorFlow ones), whole modules that torch.save wrote (pivotal tuning's), checkpoints of rosinality's
+stylegan2-pytorch and its many relatives (a state dict under a name of found.py), and our own safetensors.
 
-Pickles are read by plain_pickle.py, where no code in a file can run. For a checkpoint it checks what is
-claimed, and torch.load(weights_only=True) reads it then. The result is written beside the file, as
+All are read by plain_pickle.py, where no code in a file can run. The result is written beside the file, as
 ``NAME.stylegan2.safetensors``, which opens in a fraction of the time; it is made anew when the file changes.
+
+`survey` looks into every file of a folder, whatever is in it: a model, something else, or a file that is broken,
+hostile or of a network that cannot be used here, with the reason.
 """
 
 import hashlib
 import json
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor
 
 from .base import ModelError
+from .found import STYLEGAN3, find_generator
 from .nvidia import from_nvidia, from_tensorflow
-from .plain_objects import Instance, Persistent, Refused
-from .plain_pickle import Machine, outline, texts
-from .rosinality import averaged, from_rosinality
+from .plain_objects import Refused, one_line, shown
+from .plain_pickle import Foreign, outline
+from .rosinality import from_rosinality
 from .stylegan2 import StyleGAN2, mean_w
 from .stylegan2_layers import Config
-from .tensor_table import State, file_kind
+from .tensor_table import State, check_header, check_numbers, file_kind, read_json, read_tensors, reason
 
-NOT_MODELS = (".part", ".json", ".md", ".txt", ".lock")
+NOT_MODELS = (".part", ".json", ".md", ".txt", ".lock", ".npz", ".npy", ".draggan")
+# Of a file with such an ending, or with none, one wants to know why it is not in the list.
+MODELS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".tar", ".bin", ".safetensors", "")
 CONVERTED = ".stylegan2.safetensors"
-FORMAT = "stylegan2-1"  # of our safetensors
+DIRECTIONS = "-directions.safetensors"
+FORMATS = ("stylegan2-1", "stylegan2-2")  # of our safetensors; the second one may know classes
+FORMAT = FORMATS[-1]
 
 
 # --- which files are models -------------------------------------------------------------------------------
 
 
-def find_models(folder: Path) -> dict[str, Path]:
-    """Names and files of the StyleGAN2 models in a folder, by their content: any file name will do.
+@dataclass(frozen=True)
+class Verdict:
+    """What a file is: a model, with the number of its classes, or one that cannot be used, and why."""
 
-    The name is the file's without its ending; where two files share it, the later one keeps its ending.
-    A converted copy stands for its source where that is gone.
+    path: Path
+    problem: str | None = None
+    classes: int = 0
+
+
+def survey(folder: Path) -> dict[str, Verdict]:
+    """The StyleGAN2 models in a folder by name, and files that look like models and cannot be used.
+
+    Their content tells: any file name will do. The name is the file's without its ending; where two files share
+    it, the later one keeps its ending, and so does one that cannot be used. A converted copy stands for its source
+    where that is gone.
     """
-    found: dict[str, Path] = {}
-    try:
-        paths = [p for p in sorted(folder.iterdir()) if p.suffix not in NOT_MODELS and p.name[0] != "."]
-    except OSError:
-        return found
-    for path in sorted(paths, key=lambda p: p.name.endswith(CONVERTED)):
-        is_copy = path.name.endswith(CONVERTED)
-        name = Path(path.name.removesuffix(CONVERTED)).stem
-        if is_copy and path.with_name(path.name.removesuffix(CONVERTED)).exists():
-            continue
-        if recognise(path):
-            found[path.name if name in found else name] = path
+    found: dict[str, Verdict] = {}
+    verdicts = [(path, verdict) for path in _files(folder) if (verdict := inspect(path)) is not None]
+    for path, verdict in sorted(verdicts, key=lambda each: each[1].problem is not None):
+        name, full = _stem(path), one_line(path.name)
+        found[full if name in found else name] = verdict
     return found
 
 
+def find_models(folder: Path) -> dict[str, Path]:
+    """Names and files of the StyleGAN2 models in a folder that can be used."""
+    return {name: verdict.path for name, verdict in survey(folder).items() if verdict.problem is None}
+
+
 def find_file(folder: Path, name: str) -> Path | None:
-    """A file of that name, with or without its ending, be it a model or not."""
-    if not folder.is_dir():
-        return None
-    paths = [p for p in sorted(folder.iterdir()) if p.suffix not in NOT_MODELS and p.is_file()]
-    return next((p for p in paths if name in (p.name, p.stem)), None)
+    """The file of that name, with or without its ending: a model, or one that cannot be used. Others are not opened."""
+    paths = _files(folder)
+    alike = [path for path in paths if one_line(path.name) == name] or [p for p in paths if _stem(p) == name]
+    if len(alike) > 1:
+        alike.sort(key=lambda path: (verdict := inspect(path)) is None or verdict.problem is not None)
+    return alike[0] if alike else None
 
 
-_recognised: dict[tuple[Path, int, int], bool] = {}
+def _files(folder: Path) -> list[Path]:
+    """The files that may be models, copies last."""
+    try:
+        paths = [p for p in sorted(folder.iterdir()) if p.suffix not in NOT_MODELS and p.name[0] != "."]
+    except OSError:
+        return []
+
+    def counts(path: Path) -> bool:
+        source = path.with_name(path.name.removesuffix(CONVERTED))
+        try:
+            return path.is_file() and (source == path or not source.exists())
+        except OSError:
+            return False
+
+    return sorted(filter(counts, paths), key=lambda path: path.name.endswith(CONVERTED))
+
+
+def _stem(path: Path) -> str:
+    return one_line(Path(path.name.removesuffix(CONVERTED)).stem)
+
+
+_inspected: dict[tuple[Path, int, int], Verdict | None] = {}
 
 
 def recognise(path: Path) -> bool:
-    """True for a StyleGAN2 file. Only its beginning is read; the answer is kept until the file changes."""
+    """True for a StyleGAN2 file that can be used."""
+    verdict = inspect(path)
+    return verdict is not None and verdict.problem is None
+
+
+def inspect(path: Path) -> Verdict | None:
+    """What a file is; None for something else than a model. Its numbers are not read.
+
+    The answer is kept until the file changes. Nothing is raised, whatever is in the file.
+    """
     try:
         status = path.stat()
         key = (path, status.st_size, status.st_mtime_ns)
-        if key not in _recognised:
-            _recognised[key] = path.is_file() and _recognise(path)
-        return _recognised[key]
-    except (Refused, OSError, SafetensorError, MemoryError):
-        return False
+        if key not in _inspected:
+            _inspected[key] = _inspect(path) if path.is_file() else None
+        return _inspected[key]
+    except OSError:
+        return None
 
 
-def _recognise(path: Path) -> bool:
-    kind, start = file_kind(path)
-    if kind == "safetensors":
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
-    if kind == "pickle":
-        words = texts(start)
-        old = {"dnnlib.tflib.network Network", "dnnlib.tflib.network"} & words
-        return bool(old) or "SynthesisBlock" in words  # a class of StyleGAN2, not of StyleGAN3
-    return kind == "checkpoint" and averaged(outline(path)) is not None
+def _inspect(path: Path) -> Verdict | None:
+    named = path.suffix.lower() in MODELS and not path.name.endswith(DIRECTIONS)
+    try:
+        kind = file_kind(path)[0]
+        if kind == "safetensors":
+            return _inspect_ours(path)
+        if kind == "unknown" and not named:
+            return None
+        config, state = read(path, check=True)
+        _check_shapes(StyleGAN2, config, state)
+        return Verdict(path, classes=config.classes)
+    except Foreign:
+        return None
+    except Exception as error:  # no file may keep the others from being listed
+        return Verdict(path, reason(error)) if named else None
+
+
+def _inspect_ours(path: Path) -> Verdict | None:
+    check_header(path)
+    with safe_open(path, "pt") as file:
+        if not str((file.metadata() or {}).get("format")).startswith("stylegan2-"):
+            return None
+    return Verdict(path, classes=read_ours(path, check=True)[0].classes)
 
 
 # --- loading ----------------------------------------------------------------------------------------------
@@ -108,7 +168,7 @@ def load(path: Path, name: str, device: torch.device | str = "cpu") -> StyleGAN2
         if copy == path or _is_copy_of(copy, path):
             try:
                 model = build(*read_ours(copy), name)
-            except (Refused, SafetensorError, OSError, RuntimeError):
+            except Exception:  # a broken copy is made anew
                 if copy == path:
                     raise
         if model is None:
@@ -118,88 +178,85 @@ def load(path: Path, name: str, device: torch.device | str = "cpu") -> StyleGAN2
                 write_ours(copy, config, model.state_dict(), source=path)
             except (OSError, SafetensorError) as error:
                 warnings.warn(f"{copy} cannot be written ({error}): {path.name} is read anew", stacklevel=2)
-    except Refused as error:
-        raise ModelError(f"{path}: {error}; take another file, or fetch this one again") from None
-    except (OSError, SafetensorError, RuntimeError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path} cannot be read ({reason}); fetch it again") from None
+    except Exception as error:  # whatever is met in a file that is not trusted
+        raise ModelError(
+            f"{one_line(path)}: {reason(error)}; take another file, or fetch this one again"
+        ) from None
     return model.to(device, memory_format=torch.channels_last).eval()
 
 
 def build(config: Config, state: State, name: str) -> StyleGAN2:
     """The generator with these weights; Refused where a shape is not what the configuration needs."""
-    with torch.device("meta"):
-        model = StyleGAN2(config, name)
-    for key, wanted in model.state_dict().items():
-        if key not in state and key != "mean_w":
-            raise Refused(f"{key} is missing")
-        if key in state and state[key].shape != wanted.shape:
-            raise Refused(f"{key} has the shape {tuple(state[key].shape)} instead of {tuple(wanted.shape)}")
-        if key in state and not state[key].isfinite().all():
-            raise Refused(f"{key} has values that are not numbers")
+    model = _check_shapes(lambda config: StyleGAN2(config, name), config, state)
+    check_numbers(state)
     model.load_state_dict(state | {"mean_w": state.get("mean_w", torch.zeros(model.w_dim))}, assign=True)
     model.requires_grad_(False)
     if "mean_w" not in state:
         model.mean_w = mean_w(model)
+        check_numbers({"mean_w": model.mean_w})
     return model
 
 
-def read(path: Path) -> tuple[Config, State]:
-    """Configuration and weights of a StyleGAN2 file of any known kind; Refused or OSError if it is none."""
-    try:
-        return _read(path)
-    except Refused:
-        raise
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
-        raise Refused("the objects in it are not laid out as in any known StyleGAN2 file") from None
+def _check_shapes(make, config: Config, state: State) -> StyleGAN2:
+    """A model without numbers. Refused where the state is not what it needs."""
+    with torch.device("meta"):
+        model = make(config)
+    wanted = model.state_dict()
+    for key in wanted:
+        if key not in state and key != "mean_w":
+            raise Refused(f"{key} is missing")
+        if key in state and state[key].shape != wanted[key].shape:
+            raise Refused(
+                f"{key} has the shape {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
+            )
+    if unknown := state.keys() - wanted.keys():
+        raise Refused(f"{min(unknown)} belongs to no layer")
+    return model
 
 
-def _read(path: Path) -> tuple[Config, State]:
-    kind, _ = file_kind(path)
+def read(path: Path, check: bool = False) -> tuple[Config, State]:
+    """Configuration and weights of a StyleGAN2 file of any known kind; Refused or OSError if it is none.
+
+    check: everything but the numbers is read; the weights are without numbers (blank.py).
+    """
+    kind, start = file_kind(path)
     if kind == "unknown":
         raise Refused("it is neither a pickle, nor a PyTorch checkpoint, nor a safetensors file")
     if kind == "safetensors":
-        return read_ours(path)
-    if kind == "checkpoint":
-        return from_rosinality(path)
-    with open(path, "rb") as stream:
-        content = Machine().load(stream)
-    network, dataset = content, None
-    if isinstance(content, dict):
-        network = content.get("G_ema")
-        options = content.get("training_set_kwargs")
-        dataset = options.get("path") if isinstance(options, dict) else None
-    elif isinstance(content, tuple) and len(content) == 3:  # TensorFlow: G, D, and G averaged
-        network = content[2]
-    size = path.stat().st_size
-    if isinstance(network, Instance) and network.kind == "network":
-        return from_tensorflow(network, size, path.stem)
-    if isinstance(network, Persistent):
-        return from_nvidia(network, size, f"{path.stem} {dataset if isinstance(dataset, str) else ''}")
-    raise Refused("there is no generator in it that is known (G_ema)")
+        return read_ours(path, check)
+    try:
+        found = find_generator(outline(path))
+        if found is None:
+            raise Foreign("there is no generator in it that is known (G_ema, g_ema, state_dict and others)")
+        about = " ".join([path.stem, *found.about])
+        convert = {"nvidia": from_nvidia, "tensorflow": from_tensorflow}.get(found.kind)
+        if convert:
+            return convert(found.node, path.stat().st_size, about, check)
+        return from_rosinality(found, path.stat().st_size, about, check)
+    except Refused as error:
+        # A part of it that cannot be read is not what matters then.
+        raise (Refused(STYLEGAN3) if b"SynthesisInput" in start else error) from None
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        raise Refused("the objects in it are not laid out as in any known StyleGAN2 file") from None
 
 
 # --- our safetensors --------------------------------------------------------------------------------------
 
 
-def read_ours(path: Path) -> tuple[Config, State]:
+def read_ours(path: Path, check: bool = False) -> tuple[Config, State]:
     """Configuration and weights from a converted copy. Refused or SafetensorError if it is none."""
+    check_header(path)
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise Refused(f"it is not a {FORMAT} file")
-        try:
-            config = Config.from_dict(json.loads(metadata["config"]))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise Refused(f"its configuration is unreadable ({error})") from None
-        with torch.device("meta"):
-            wanted = StyleGAN2(config).state_dict()
-        if wrong := wanted.keys() ^ set(file.keys()):
-            raise Refused(f"{min(wrong)} is missing or not known")
-        for key, tensor in wanted.items():
-            if (met := file.get_slice(key).get_shape()) != [*tensor.shape]:
-                raise Refused(f"{key} has the shape {tuple(met)} instead of {tuple(tensor.shape)}")
-        return config, {key: file.get_tensor(key).to(torch.float32, copy=True) for key in wanted}
+    if metadata.get("format") not in FORMATS:
+        raise Refused(f"it is not a {FORMAT} file")
+    try:
+        config = Config.from_dict(read_json(metadata["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(f"its configuration is unreadable ({shown(error, 200)})") from None
+    with torch.device("meta"):
+        wanted = StyleGAN2(config).state_dict()
+    return config, read_tensors(path, wanted, check)
 
 
 def write_ours(path: Path, config: Config, state: State, source: Path | None = None) -> None:
@@ -210,13 +267,28 @@ def write_ours(path: Path, config: Config, state: State, source: Path | None = N
         with open(source, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
-        metadata |= {"source": source.name, "source_sha256": digest.hexdigest()} | _stamp(source)
+        metadata |= {"source": one_line(source.name), "source_sha256": digest.hexdigest()} | _stamp(source)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file({key: tensor.contiguous() for key, tensor in state.items()}, part, metadata)
+        with open(part, "wb") as stream:
+            _write_safetensors(stream, state, metadata)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _write_safetensors(stream, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """float32 tensors one after the other: the library's own function holds all of them twice."""
+    header, at = {"__metadata__": metadata}, 0
+    for key, tensor in state.items():
+        size = 4 * tensor.numel()
+        header[key] = {"dtype": "F32", "shape": [*tensor.shape], "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    stream.write(len(text).to_bytes(8, "little") + text)
+    for tensor in state.values():
+        stream.write(tensor.detach().cpu().float().contiguous().numpy().astype("<f4", copy=False).tobytes())
 
 
 def _stamp(path: Path) -> dict[str, str]:
@@ -227,8 +299,11 @@ def _stamp(path: Path) -> dict[str, str]:
 def _is_copy_of(copy: Path, source: Path) -> bool:
     """True if the converted copy was made of the source as it is now."""
     try:
+        check_header(copy)
         with safe_open(copy, "pt") as file:
             metadata = file.metadata() or {}
-        return metadata.items() >= (_stamp(source) | {"format": FORMAT, "source": source.name}).items()
-    except (OSError, SafetensorError):
+        return (
+            metadata.items() >= (_stamp(source) | {"format": FORMAT, "source": one_line(source.name)}).items()
+        )
+    except (OSError, Refused, SafetensorError):
         return False

@@ -1,7 +1,7 @@
 """The running app for the tests of the page and of the endpoints, in this process, so that they can look behind it.
 
-Its models lie in a folder of their own: the real ones, a small StyleGAN2 with random weights that was "put there
-by hand", and one that can be fetched from a slow server on this machine.
+Its models lie in a folder of their own: the real ones, small StyleGAN2s with random weights that were "put there by
+hand", one of them with classes and one damaged, and one that can be fetched from a slow server on this machine.
 """
 
 import http.server
@@ -15,12 +15,17 @@ from pathlib import Path
 
 import pytest
 from browser import OUTPUT
+from nvidia_files import conditional, network_pickle
 from PIL import Image
+
+from draggan.generators.stylegan2 import random_generator
+from draggan.generators.stylegan2_layers import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "fixtures" / "stylegan2_tiny.pkl"
 SLOW = 240_000  # ms; what a person waits for is printed by benchmarks/app.py, this only ends a hanging test
 FETCHED = "tiny-horses"
+SMALL = Config(resolution=64, channels=(16,) * 5, mapping=(32, 32), clamp=256.0)
 STILL = """() => {
     const box = JSON.stringify(document.querySelector('#picture .stage').getBoundingClientRect())
     const before = window.lastBox
@@ -90,6 +95,8 @@ def app(tmp_path_factory):
         if path.suffix == ".safetensors" or path.suffix == ".dat":
             (folder / path.name).symlink_to(path.resolve())
     shutil.copy(TINY, folder / "tiny-lions.pkl")
+    (folder / "tiny-cars.pkl").write_bytes(network_pickle(conditional(random_generator(SMALL), 12)))
+    (folder / "half-a-tiger.pkl").write_bytes(TINY.read_bytes()[:50_000])
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -96,8 +96,11 @@ def stub(monkeypatch, module: str, name: str, value):
     return value
 
 
-def tensorflow(model: StyleGAN2, monkeypatch) -> bytes:
-    """A pickle as NVIDIA's first release wrote them: three networks of NumPy arrays."""
+def tensorflow(model: StyleGAN2, monkeypatch, more=None) -> bytes:
+    """A pickle as NVIDIA's first release wrote them: three networks of NumPy arrays.
+
+    more: tensors of the mapping network beside the model's own, or instead of them.
+    """
 
     class Network:
         pass
@@ -139,7 +142,7 @@ def tensorflow(model: StyleGAN2, monkeypatch) -> bytes:
         made.__dict__["components"] = components
         return made
 
-    parts = {"mapping": network(mapping), "synthesis": network(synthesis)}
+    parts = {"mapping": network(mapping | (more or {})), "synthesis": network(synthesis)}
     averaged = network({"dlatent_avg": ours["mean_w"]}, **parts)
     return pickle.dumps((None, None, averaged), protocol=3).replace(b"numpy._core", b"numpy.core")
 

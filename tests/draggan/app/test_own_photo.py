@@ -227,3 +227,13 @@ def test_a_file_that_was_sent_goes_with_its_photo(sessions, photo_path, tmp_path
     assert not sent.exists()
     sessions.drop("sent")
     assert mine.exists()
+
+
+def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path):
+    photo = session.photo
+    photo.ask_whether_meant(session.face)  # no photo is open
+    for _ in range(2):  # and again for the next photo
+        session.change_photo("open", photo_path)
+        with pytest.raises(TranslatedError, match="not used yet"):
+            photo.ask_whether_meant(session.face)
+        photo.ask_whether_meant(session.face)

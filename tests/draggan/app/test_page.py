@@ -54,19 +54,18 @@ def test_smile_from_click_to_result(visit, app):
 
 def test_an_edit_goes_on_after_stop(visit, app):
     page = visit()
-    fill(page, "#strength", 1.5)  # a long way: Stop is to come in the middle of it
-    page.click("#edit-open-mouth")  # of which nothing is learned: the drag does it all
+    page.click("#edit-small-nose")  # of which nothing is learned: the drag does it all
     note_says(page, "step [3-9]", "#progress")
     page.click("#stop")
     note_says(page, "Stopped after")
     session = app.only_session()
     task, step = session.task, session.screen.step
     assert isinstance(task, EditTask)
-    assert task.edits == {"open-mouth": 1.5}
+    assert task.edits == {"small-nose": 1.0}
     page.click("#start")
-    note_says(page, "Done: Open mouth|ended after")
+    note_says(page, "Done: Small nose|ended after")
     assert session.screen.step > step
-    assert session.history.now.title == "open-mouth"
+    assert session.history.now.title == "small-nose"
     assert task.reason == "the landmarks have arrived"
 
 
@@ -154,7 +153,7 @@ def test_chinese_at_a_phones_width_by_keyboard(visit, app, width):
     assert page.inner_text("#edit-smile") == "微笑"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.check("#points-first input")
-    page.focus("#edit-open-mouth")
+    page.focus("#edit-small-nose")
     page.keyboard.press("Enter")
     note_says(page, "请按开始")
     page.screenshot(path=OUTPUT / "phone.png", full_page=True)

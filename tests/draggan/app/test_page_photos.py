@@ -30,6 +30,9 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
     note_says(page, "Face 2 of 2 is chosen")
     page.locator("#faces button img").nth(0).click()
     note_says(page, "Face 1 of 2 is chosen")
+    page.click("#edit-slim")  # the photo is meant, and another face is shown
+    note_says(page, "the two.png is not used yet")
+    assert not app.only_session().running
     page.click("#bring-in")
     note_says(page, "step [1-9] of 5", "#progress")
     page.screenshot(path=OUTPUT / "photo-search.png")

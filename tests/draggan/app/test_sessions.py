@@ -7,11 +7,12 @@ import pytest
 from app_sessions import finish
 
 from draggan.app.handlers import DEFAULTS, RANGES, Handlers
+from draggan.app.page_state import SHOWN
 from draggan.app.texts import TranslatedError, error_message
 
 
 def test_an_edit_is_marked_dragged_undone_and_redone(session):
-    session.choose_edit("open-mouth", 1.0)  # of which nothing is learned: the drag does it all
+    session.choose_edit("small-nose", 1.0)  # of which nothing is learned: the drag does it all
     marked = session.view()
     assert marked.message.key == "press_start"
     assert marked.image.suffix == ".jpg"
@@ -56,7 +57,7 @@ def test_stop_keeps_the_state_and_start_goes_on(session):
 
 
 def test_an_edit_goes_on_after_stop_to_the_same_end(session):
-    session.choose_edit("open-mouth", 0.6)
+    session.choose_edit("small-nose", 1.0)
     task = session.task
     session.start()
     stopped = finish(session, stop_at=3)[-1]
@@ -163,6 +164,21 @@ def test_a_failing_drag_is_said_and_the_next_one_runs(session, monkeypatch):
     session.task._steps = (1 / zero for zero in (0,))
     session.start()
     assert finish(session)[-1].message.key == "failed"
-    session.choose_edit("open-mouth")
+    session.choose_edit("small-nose")
     session.start()
     assert finish(session, stop_at=1)[-1].message.key == "stopped"
+
+
+def test_a_seed_that_is_being_typed_stays(session, sessions, request):
+    """What the page knows is not said again: it would stand in place of half a number."""
+    visitor = SimpleNamespace(session_hash=request.node.name, headers={})
+    handlers = Handlers(sessions, 5)
+
+    def seed(values):
+        return values[SHOWN.index("seed")].get("value")
+
+    assert seed(handlers.act("generate", 6)(visitor)) == "6"
+    assert seed(handlers.act("show_landmarks", True)(visitor)) is None
+    assert seed(handlers.act("undo")(visitor)) == "5"
+    assert seed(handlers.act("generate", 7)(visitor)) == "7"
+    assert seed(next(handlers.open(visitor, ""))) == "7"  # the page was loaded again

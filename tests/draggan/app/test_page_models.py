@@ -1,0 +1,40 @@
+"""The lists of models and of their classes on the page."""
+
+import re
+
+import pytest
+from app_server import note_says
+from browser import OUTPUT
+
+
+def choose(page, box: str, name: str):
+    page.click(f"#{box} input")
+    page.get_by_role("option", name=re.compile(rf"^\s*{re.escape(name)}")).click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_class_is_chosen_beside_the_model(visit, app, width):
+    page = visit(width=width)
+    assert not page.is_visible("#class")
+    choose(page, "model", "tiny-cars")
+    note_says(page, "does not make faces")
+    session = app.only_session()
+    assert session.face.generator.name == "tiny-cars"
+    page.wait_for_selector("#class", state="visible")
+    choose(page, "class", "11")
+    page.wait_for_function("document.querySelector('#class input').value === '11'")
+    note_says(page, "does not make faces")
+    assert session.face.generator.name == "tiny-cars@11"
+    assert page.input_value("#model input") == "tiny-cars"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=OUTPUT / f"class-{width}.png")
+    choose(page, "model", "tiny-lions")
+    page.wait_for_selector("#class", state="hidden")
+    assert session.face.generator.name == "tiny-lions"
+
+
+def test_a_damaged_model_is_listed_with_its_reason(visit, app):
+    page = visit()
+    choose(page, "model", "✗ half-a-tiger: cut short")
+    note_says(page, "half-a-tiger cannot be used: .*cut short")
+    assert app.only_session().face.generator.name == "mobile-ffhq"
