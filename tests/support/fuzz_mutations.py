@@ -10,6 +10,7 @@ import json
 import pickletools
 import re
 import struct
+import warnings
 import zipfile
 from random import Random
 
@@ -180,7 +181,8 @@ def _zip(data: bytes, random: Random) -> bytes:
         members.insert(0, members[-1])
     stream = io.BytesIO()
     packing = zipfile.ZIP_DEFLATED if random.random() < 0.1 else zipfile.ZIP_STORED
-    with zipfile.ZipFile(stream, "w", packing) as archive:
+    with zipfile.ZipFile(stream, "w", packing) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that is there twice, which is meant
         for name, content in members:
             archive.writestr(zipfile.ZipInfo(name), content, packing)
     return stream.getvalue()
