@@ -3,7 +3,7 @@
 import time
 
 from lying_rows import ROWS, row
-from lying_server import DATA, HALF, OTHER
+from lying_server import DATA, HALF, OTHER, Request
 
 __all__ = ["ROWS"]
 
