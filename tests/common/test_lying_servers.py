@@ -6,7 +6,7 @@ import time
 
 import pytest
 from download_site import sha256
-from lying_rows import ROWS
+from lying_rests import ROWS
 from lying_server import DATA, OTHER, Liar
 
 from common import fetching, receiving
