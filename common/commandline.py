@@ -189,7 +189,7 @@ def _forget_output() -> None:
 
 def _unexpected() -> int:
     """What no user can correct ends with a traceback. A rank leaves here, before its networks are taken down."""
-    if not signals.at_once:
+    if not signals.several():
         raise
     sys.excepthook(*sys.exc_info())
     return 1

@@ -29,7 +29,6 @@ PATIENCE = 5.0  # seconds for code that is not Python to come back, as a rank th
 
 advice = ""  # behind "stopped by ..."
 unfinished: set[str] = set()  # files that nobody needs after this process
-at_once = False  # ``leave`` takes nothing down: see there
 
 _last_steps: list[Callable[[str], object]] = []
 _ending = threading.Lock()  # held by the one that ends the process
@@ -116,14 +115,19 @@ def _may_speak() -> bool:
     return False
 
 
+def several() -> bool:
+    """Whether this process is a rank of several, as its launcher says."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
 def leave(code: int) -> NoReturn:
     """End the script.
 
-    One rank of several ends without taking anything down (``at_once``). A process group's destruction waits for its
+    One rank of several ends without taking anything down. A process group's destruction waits for its
     thread, and that for Python's lock to free its last tensors, which whoever destroys the group may hold. A rank that
     failed may also hold half a collective that the others never finish.
     """
-    if not at_once:
+    if not several():
         sys.exit(code)
     try:
         for stream in (sys.stdout, sys.stderr):

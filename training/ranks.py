@@ -126,11 +126,6 @@ def on_main(accelerator: Accelerator, do: Callable[[], object]) -> None:
         sys.exit(2)
 
 
-def several() -> bool:
-    """Whether this process is a rank of several."""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1
-
-
 @contextlib.contextmanager
 def together(training: object) -> Iterator[None]:
     """Say in one line that another rank has ended, where this one cannot go on without it.
@@ -138,12 +133,12 @@ def together(training: object) -> Iterator[None]:
     Args:
         training: kept until the process ends: a rank does not take its networks down (``signals.leave``).
     """
-    if several():
+    if signals.several():
         _kept.append(training)
     try:
         yield
     except RuntimeError as error:
-        if not several() or not _another_rank(error):
+        if not signals.several() or not _another_rank(error):
             raise
         if signals.VOICE in os.environ:  # whoever knows better speaks first
             time.sleep(FIRST)
@@ -166,8 +161,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     """
     start_cpu_ranks()
     chosen = choose_device(device)
-    signals.at_once = several()
-    if chosen.index is not None and several():
+    if chosen.index is not None and signals.several():
         raise UserError(
             f"--device {device}: several processes take a GPU each; choose them with CUDA_VISIBLE_DEVICES"
         )
