@@ -4,10 +4,10 @@
     python download_dataset.py --list           what there is, and under which licence
 
 Each archive has several addresses, which are tried in order. A download goes on where an earlier one stopped, and
-is checked by size and sha256. Where nobody publishes a checksum, that of the first download is written to
-datasets/checksums.json; later downloads must have the same. An archive is unpacked into a temporary folder, its
-pictures are counted, and the folder is renamed in one step: a folder that has its name is whole. An archive that
-cannot be used is kept for the next try.
+is checked by size and sha256. Where nobody publishes a checksum, that of the first archive that made a whole data
+set is written to datasets/checksums.json. Later downloads must have the same, or come with --forget. An archive is
+unpacked into a temporary folder, its pictures are counted, and the folder is renamed in one step: a folder that has
+its name is whole. An archive that is whole but cannot be used is kept for the next try.
 
 DATASET_MIRROR=https://host/folder puts that folder's copy of the archive before the public addresses.
 """
@@ -16,16 +16,15 @@ import argparse
 import os
 import shutil
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from common import archives
 from common.commandline import UserError, run
 from common.fetching import (
     DownloadError,
@@ -37,6 +36,7 @@ from common.fetching import (
     sha256_of,
     with_record,
 )
+from common.whole import unopenable
 
 DATASETS = Path(__file__).resolve().parent / "datasets"
 SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -89,6 +89,7 @@ def build_camvid(unpacked: Path, target: Path) -> None:
     Photos are kept as they are in SPLIT/A, class numbers are painted in our palette into SPLIT/B.
     """
     from training.palettes import CAMVID  # here, so that --help needs no PyTorch
+    from training.pictures import open_picture
 
     colours = CAMVID.colours.numpy().astype(np.uint8)  # 11 classes in order, then void
     root = next((p for p in unpacked.glob("**/CamVid") if (p / "trainannot").is_dir()), None)
@@ -98,8 +99,8 @@ def build_camvid(unpacked: Path, target: Path) -> None:
         for side in "AB":
             (target / split / side).mkdir(parents=True)
         for annotation in sorted((root / f"{split}annot").glob("*.png")):
-            numbers = np.asarray(Image.open(annotation))
-            if numbers.ndim != 2 or numbers.max() >= len(colours):
+            numbers = np.asarray(open_picture(annotation))
+            if numbers.ndim != 2 or numbers.dtype != np.uint8 or numbers.max(initial=0) >= len(colours):
                 raise UserError(f"CamVid: {annotation.name} holds no class numbers 0-11")
             Image.fromarray(colours[numbers]).save(target / split / "B" / annotation.name)
             shutil.copyfile(root / split / annotation.name, target / split / "A" / annotation.name)
@@ -176,22 +177,14 @@ def fetch(file: File, folder: Path) -> Path:
     if mirror:
         file = replace(file, urls=(f"{mirror.rstrip('/')}/{file.name}", *file.urls))
     file, archive = with_record(file, folder), folder / file.name
-    wrong = problem(archive, file) if archive.exists() else "missing"
+    wrong = problem(archive, file) if archive.is_file() else "missing"
+    if not (wrong or file.sha256):  # put by hand, or of a run that could not use it
+        wrong = unopenable(archive, file.name)
     if wrong:
         if archive.exists():
             print(f"{archive}: {wrong}; fetching it again")
         fetch_by_address(file, archive)
-        if file.sha256 is None:
-            record(folder, file.name, sha256_of(archive))
     return archive
-
-
-def refuse_climbing(names: list[str], archive: Path) -> None:
-    """Raises UserError for a path that is absolute or climbs out by ``..``, on any system."""
-    for name in names:
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
-            raise UserError(f"{archive} holds the path {name}, outside its folder; delete it")
 
 
 def unpack(archive: Path, into: Path) -> None:
@@ -201,21 +194,25 @@ def unpack(archive: Path, into: Path) -> None:
         UserError: if the archive is damaged, or a path in it climbs out of the folder.
     """
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as pack:
-                refuse_climbing(pack.namelist(), archive)
-                pack.extractall(into)
-        else:
-            with tarfile.open(archive) as pack:
-                refuse_climbing(pack.getnames(), archive)
-                pack.extractall(into, filter="data")  # refuses links that lead out, and devices
-    except tarfile.FilterError as error:
+        archives.unpack(archive, into)
+    except archives.Climbing as error:
         raise UserError(f"{archive} holds a path outside its folder ({error}); delete it") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except archives.ArchiveError as error:
         raise UserError(
-            f"{archive} cannot be unpacked ({reason}); free some space if the disk is full, else delete the "
+            f"{archive} cannot be unpacked ({error}); free some space if the disk is full, else delete the "
             "archive, and run the same command again"
+        ) from error
+
+
+def build(source: Source, unpacked: Path, built: Path, archive: Path) -> None:
+    """Make the data set of what was in the archive. UserError if that is something else."""
+    try:
+        source.build(unpacked, built)
+    except OSError as error:
+        what = Path(error.filename).name if isinstance(error.filename, str) else "a file in it"
+        raise UserError(
+            f"{archive} holds no such data set ({what}: {error.strerror or 'not as expected'}); delete it to fetch "
+            "another copy"
         ) from error
 
 
@@ -225,8 +222,13 @@ def count(folder: Path) -> int:
     return sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir()) if folder.is_dir() else 0
 
 
-def install(entry: DataSet, folder: Path = DATASETS) -> Path:
+def install(entry: DataSet, folder: Path = DATASETS, forget: bool = False) -> Path:
     """Fetch and unpack a data set into ``folder/NAME``; the first of its sources that works.
+
+    The checksum of an archive is recorded when the data set has been made of it and counted, and not before.
+
+    Args:
+        forget: drop the checksums that were recorded, and what is left of earlier downloads.
 
     Raises:
         UserError: if none does; then ``folder/NAME`` does not exist, and what was fetched is kept.
@@ -240,6 +242,9 @@ def install(entry: DataSet, folder: Path = DATASETS) -> Path:
     failures = []
     with locked(folder):
         for source in entry.sources:
+            if forget and source.file.sha256 is None:
+                record(folder, source.file.name, None)
+                (folder / source.file.name).unlink(missing_ok=True)
             try:
                 archive = fetch(source.file, folder)
             except DownloadError as error:
@@ -249,8 +254,10 @@ def install(entry: DataSet, folder: Path = DATASETS) -> Path:
                 unpacked, built = Path(temporary, "unpacked"), Path(temporary, "built")
                 unpacked.mkdir(), built.mkdir()
                 unpack(archive, unpacked)
-                source.build(unpacked, built)
+                build(source, unpacked, built, archive)
                 check(entry, built, archive, exact=source is entry.sources[0])
+                if source.file.sha256 is None:
+                    record(folder, source.file.name, sha256_of(archive))
                 os.rename(built, target)
             archive.unlink()
             return target
@@ -286,6 +293,11 @@ def main() -> None:
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*BY_NAME, "faces"]
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(names)}")
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="drop the checksum of the first download, and fetch what is there now",
+    )
     parser.add_argument("--list", action="store_true", help="what there is, and under which licence")
     parser.add_argument("--count", type=int, help="faces: make so many pairs into a folder faces_COUNT")
     parser.add_argument("--seed", type=int, default=1000, help="faces: first seed (default: %(default)s)")
@@ -313,7 +325,7 @@ def main() -> None:
         what = f"{options.name!r} is no data set" if options.name else "which data set?"
         raise UserError(f"{what} choose from {', '.join(names)}")
     try:
-        print(f"ready: {install(BY_NAME[options.name], options.dir)}")
+        print(f"ready: {install(BY_NAME[options.name], options.dir, options.forget)}")
     except DownloadError as error:
         raise UserError(str(error)) from error
 

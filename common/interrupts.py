@@ -9,7 +9,9 @@ import sys
 from common import signals
 
 _script = getattr(sys.modules["__main__"], "__file__", None) or ""
-if _script and os.path.dirname(os.path.abspath(_script)) == os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
+if _script and os.path.dirname(os.path.abspath(_script)) == os.path.dirname(
+    os.path.dirname(os.path.abspath(__file__))
+):
     for number in range(3):  # or a file of the run would take the number of a stream that was closed
         try:
             os.fstat(number)

@@ -214,12 +214,41 @@ def test_links_out_of_the_folder_are_refused(site, tmp_path):
         install(data_set(f"{site.address}/toy.tar.gz"), tmp_path)
 
 
-def test_a_damaged_archive_leaves_no_half_set_and_is_kept(site, tmp_path):
+def test_a_damaged_archive_leaves_nothing(site, tmp_path):
     data = pairs_archive("toy", train=12)
     site.files["/toy.tar.gz"] = data[: len(data) // 2]
-    with pytest.raises(UserError, match=r"toy.tar.gz cannot be unpacked"):
+    with pytest.raises(UserError, match=r"toy.tar.gz: it cannot be unpacked .*, deleted"):
         install(data_set(f"{site.address}/toy.tar.gz"), tmp_path)
-    assert left_behind(tmp_path) == {"toy.tar.gz"}
+    assert left_behind(tmp_path) == set()
+    assert not (tmp_path / "checksums.json").exists()
+    site.files["/toy.tar.gz"] = data
+    install(data_set(f"{site.address}/toy.tar.gz"), tmp_path)
+
+
+def test_a_set_that_cannot_be_used_is_not_recorded_and_can_be_replaced(site, tmp_path):
+    site.files["/toy.tar.gz"] = pairs_archive("toy", train=3)
+    entry = data_set(f"{site.address}/toy.tar.gz", counts={"train": 4})
+    with pytest.raises(UserError, match="delete it to fetch another copy"):
+        install(entry, tmp_path)
+    assert not (tmp_path / "checksums.json").exists()
+    (tmp_path / "toy.tar.gz").unlink()  # as it says
+    site.files["/toy.tar.gz"] = pairs_archive("toy", train=4)
+    install(entry, tmp_path)
+
+
+def test_a_set_published_anew_is_taken_with_forget_as_the_message_says(site, tmp_path):
+    site.files["/mirror/night2day.tar.gz"] = pairs_archive("night2day")
+    mirror = f"{site.address}/mirror"
+    assert bash("night2day", "--dir", tmp_path, mirror=mirror).returncode == 0
+    (tmp_path / "night2day").rename(tmp_path / "before")
+    site.files["/mirror/night2day.tar.gz"] = pairs_archive("night2day", train=5)
+    refused = bash("night2day", "--dir", tmp_path, mirror=mirror)
+    assert "--forget" in error_of(refused)
+    done = bash("night2day", "--dir", tmp_path, "--forget", mirror=mirror)
+    assert done.returncode == 0, done.stderr
+    assert "5 train" in done.stdout
+    (tmp_path / "night2day").rename(tmp_path / "second")
+    assert bash("night2day", "--dir", tmp_path, mirror=mirror).returncode == 0  # recorded anew
 
 
 def test_a_set_with_too_few_pictures_is_not_taken(site, tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,8 +175,73 @@ def test_first_checksum_is_recorded_and_holds(download, site, tmp_path):
     assert (tmp_path / "c/net.bin").read_bytes() == DATA  # the right one stays
     (tmp_path / "c/net.bin").write_bytes(OTHER)
     assert download(models)[0] == 2  # found wrong, and the server has nothing better
-    records.write_text("{")
-    assert "mend or delete" in one_error_line(download(models)[2])
+    for wrong in ("{", "[]", '{"net.bin": 5}', '{"net.bin": "abc"}', "[" * 100_000):
+        records.write_text(wrong)
+        assert "mend or delete" in one_error_line(download(models)[2])
+
+
+def test_what_was_recorded_is_corrected_as_the_message_says(download, site, tmp_path):
+    models = by_address(f"{site.address}/net", data=None)
+    site.data = b"junk"
+    assert download(models)[0] == 0
+    site.data = DATA
+    code, _, err = download(models, "--force")
+    assert code == 2
+    assert "the same command with --forget" in one_error_line(err)
+    assert download(models, "--forget")[0] == 0
+    assert (tmp_path / "c/net.bin").read_bytes() == DATA
+    assert json.loads((tmp_path / "c/checksums.json").read_text()) == {"net.bin": sha256(DATA)}
+    assert download(models)[0] == 0
+
+
+def test_a_published_checksum_cannot_be_forgotten(download, site, tmp_path):
+    site.data = OTHER
+    code, _, err = download(by_address(f"{site.address}/net"), "--forget")
+    assert code == 2
+    assert "--forget" not in one_error_line(err)
+
+
+def test_much_less_than_expected_is_not_recorded(download, site, tmp_path):
+    model = by_address(f"{site.address}/net", data=None)[0]
+    model = replace(model, files=(replace(model.files[0], about=300),))
+    code, _, err = download([model])
+    assert code == 2
+    assert "where about 300 MB are expected" in one_error_line(err)
+    assert files(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("left", ["folder", "pipe", "link", "list", "number", "deep", "foreign"])
+def test_odd_things_in_the_place_of_a_beginning(download, site, tmp_path, left):
+    folder = tmp_path / "c"
+    folder.mkdir()
+    part, note = folder / "net.bin.part", folder / "net.bin.part.json"
+    (tmp_path / "mine").write_text("mine")
+    part.write_bytes(DATA[:1000])
+    if left == "folder":
+        part.unlink()
+        part.mkdir()
+    elif left == "pipe":
+        part.unlink()
+        os.mkfifo(part)
+    elif left == "link":
+        part.unlink()
+        part.symlink_to(tmp_path / "mine")
+    else:
+        texts = {
+            "list": "[]",
+            "number": "5",
+            "deep": "[" * 100_000,
+            "foreign": '{"url": 1, "version": "\u4e00"}',
+        }
+        note.write_text(texts[left])
+    code, _, err = download(by_address(f"{site.address}/net"))
+    if left == "folder":
+        assert code == 2
+        one_error_line(err)
+    else:
+        assert code == 0, err
+        assert (folder / "net.bin").read_bytes() == DATA
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_full_disk(download, site, tmp_path, monkeypatch):
