@@ -11,6 +11,7 @@ metadata. Nothing in it is code. `edit_faces.py --project FILE` draws what it sh
 import io
 import json
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -260,7 +261,10 @@ def _read_face(
 
 
 def _picture(encoded: Tensor) -> np.ndarray:
-    with Image.open(io.BytesIO(encoded.numpy().tobytes()), formats=["PNG"]) as picture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a picture that is large: how large it may be is asked below
+        opened = Image.open(io.BytesIO(encoded.numpy().tobytes()), formats=["PNG"])
+    with opened as picture:
         if picture.mode not in ("RGB", "L") or math.prod(picture.size) > MAX_PIXELS:
             raise ValueError(picture.mode)
         return np.asarray(picture)

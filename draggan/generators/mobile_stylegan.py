@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .base import Generator, Partial
 from .openvino_ir import IRError, Layer, read_ir
 from .plain_objects import shown
-from .tensor_table import read_tensors
+from .tensor_table import check_numbers, read_tensors
 
 CHANNELS = (512, 512, 512, 512, 256, 128, 64)  # of the blocks' outputs, at 8, 16, ... 512 pixels
 SLOPE = 0.2  # of every leaky ReLU
@@ -214,7 +214,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> MobileStyleGAN:
     """The generator from our safetensors file; Refused, OSError or SafetensorError if it is not one."""
     with torch.device("meta"):
         model = MobileStyleGAN()
-    model.load_state_dict(read_tensors(path, model.state_dict()), assign=True)
+    state = read_tensors(path, model.state_dict())
+    check_numbers(state)
+    model.load_state_dict(state, assign=True)
     model.requires_grad_(False)
     return model.to(device, memory_format=torch.channels_last).eval()
 

@@ -17,13 +17,18 @@ import struct
 from typing import IO, Any
 
 from .bounded_reader import Reader
-from .plain_objects import (
+from .plain_builders import (
     BUILDERS,
     LOAD_FROM_BYTES,
-    MAX_COUNT,
     NAMES,
     PLAIN_NAMES,
     STORAGES,
+    as_array,
+    as_dict,
+    checked_key,
+)
+from .plain_objects import (
+    MAX_COUNT,
     ArrayClaim,
     Global,
     Instance,
@@ -32,14 +37,12 @@ from .plain_objects import (
     Storage,
     Stored,
     TensorClaim,
-    as_array,
-    as_dict,
-    checked_key,
     shown,
 )
 
 MAX_INSTRUCTIONS = 250_000  # the published files have some ten thousand
 KEPT = 1 << 16  # bytes of a text or of bytes that are read at once; longer ones stay in the file
+HEAD = 1 << 13  # bytes of a storage that say what it is; torch writes some three hundred
 COPIED = 256  # bytes that are copied for the price of one instruction
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # begins a checkpoint that is not a zip archive
 
@@ -216,20 +219,14 @@ class Machine:
         """The storage inside the bytes of torch.save: checked against its length, not read yet."""
         if not isinstance(data, bytes | bytearray | Stored):
             raise Refused("a storage that is not bytes")
-        stored = isinstance(data, Stored)
-        if stored and data.text:
-            start = io.BytesIO(data.read())
-        elif stored:
-            start = io.BytesIO(data.read(0, 1 << 13))  # of what follows only the length counts
-        else:
-            start = io.BytesIO(data)
+        # Of the numbers that follow only the length counts.
+        start = io.BytesIO(data.start(HEAD) if isinstance(data, Stored) else data)
         storage = read_legacy(start, Machine(frozenset(STORAGES), self.parent or self))
         if not isinstance(storage, Storage):
             raise Refused("a storage in an unknown layout")
         storage.source, storage.start = data, start.tell() + 8  # 8: the count once more
-        length = len(start.getvalue()) if stored and data.text else len(data)
-        if storage.size != length - storage.start:
-            left = max(length - storage.start, 0)
+        left = max(len(data) - storage.start, 0)
+        if storage.size != left:
             raise Refused(f"a storage that claims {storage.size:,} bytes where {left:,} follow")
         return storage
 

@@ -16,7 +16,8 @@ from typing import IO, Any
 
 from .bounded_reader import Reader
 from .pickle_machine import LEGACY_MAGIC, MAX_INSTRUCTIONS, Machine, read_legacy
-from .plain_objects import NAMES, Refused, Stored, shown
+from .plain_builders import NAMES
+from .plain_objects import Refused, Stored, shown
 
 __all__ = ["LEGACY_MAGIC", "LEGACY_START", "MAX_INSTRUCTIONS", "NAMES", "ZIP_MAGIC", "Machine", "outline"]
 

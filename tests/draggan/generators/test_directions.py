@@ -13,7 +13,7 @@ from draggan.generators import (
     load_directions,
     save_directions,
 )
-from draggan.generators.directions import SHIPPED, read_directions
+from draggan.generators.directions import FORMAT, SHIPPED, read_directions
 
 
 def test_a_file_comes_back_as_it_was(generator, tmp_path):
@@ -59,3 +59,51 @@ def test_broken_and_foreign_files_are_refused_in_one_line(generator, command, tm
     assert err.count("\n") == 1
     assert f"{broken} is broken" in err
     assert "learn_directions.py" in err
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (DEEP, "nested too deeply"),
+        ("[" * 40 + "]" * 40, "nested too deeply"),
+        ('{"a": ' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+        ('{"a": NaN}', "NaN where a number belongs"),
+        ('{"a": -Infinity}', "-Infinity where a number belongs"),
+        ('{"a": 1e999}', "a number that is too large"),
+        ('{"a": ' + "9" * 5000 + "}", "a number that is too large"),
+        ('{"a": ' + "9" * 300 + "}", "a number that is too large"),
+        ("[]", "does not say how it was made"),
+        ("{", "not readable as JSON"),
+    ],
+)
+def test_how_it_was_made_is_bounded(generator, tmp_path, made, words):
+    tensors = {"mean_w": generator.mean_w.clone(), "smile.mean": torch.zeros(13, 512)}
+    save_file(tensors, tmp_path / "d", {"format": FORMAT, "made": made})
+    with pytest.raises(ModelError, match=words) as error:
+        read_directions(tmp_path / "d", generator)
+    assert "\n" not in str(error.value)
+    assert "delete it, or learn it anew" in str(error.value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 3e38, -2e6])
+@pytest.mark.parametrize("part", ["mean", "components", "coefficients"])
+def test_numbers_that_are_none_or_too_large(generator, tmp_path, number, part):
+    shapes = {"mean": (13, 512), "components": (2, 13, 512), "coefficients": (2, 512)}
+    parts = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    parts[part].view(-1)[7] = number
+    save_directions(tmp_path / "d", Directions({"smile": Direction(**parts)}, generator.mean_w))
+    with pytest.raises(ModelError, match=r"not numbers|numbers above 1,000,000"):
+        read_directions(tmp_path / "d", generator)
+    parts[part].view(-1)[7] = 5.0
+    save_directions(tmp_path / "d", Directions({"smile": Direction(**parts)}, generator.mean_w))
+    assert "smile" in read_directions(tmp_path / "d", generator)
+
+
+def test_a_list_of_tensors_longer_than_any(generator, tmp_path):
+    for length, text in ((1 << 62, b"{"), (5 << 20, b"{" + b" " * (6 << 20)), (2, b"{")):
+        (tmp_path / "d").write_bytes(length.to_bytes(8, "little") + text)
+        with pytest.raises(ModelError, match="is broken"):
+            read_directions(tmp_path / "d", generator)
