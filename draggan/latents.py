@@ -32,6 +32,7 @@ ENDINGS = (".npz", ".safetensors")  # of what we write
 FORMAT = "draggan-latent 1"
 MAX_BYTES = 1 << 30  # of the numbers in a file
 MAX_FACES = 100_000
+MAX_HEADER = 10_000  # bytes that say what an array is; NumPy's own limit
 MOST_NAMES = 10_000  # that are looked through
 # StyleGAN2 at 1024 pixels has 18 rows. The default generator learned to draw what it draws from the same w, and has
 # a row for each of its own layers: these are the rows of StyleGAN2's layers at the same resolution.
@@ -192,8 +193,12 @@ def _npy(stream: Any, size: int) -> np.ndarray | None:
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError("an unknown version of npy")
+    width = 2 if version == (1, 0) else 4
+    length = stream.read(width)
+    if len(length) < width or (announced := int.from_bytes(length, "little")) > MAX_HEADER:
+        raise ValueError("a header without an end")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(stream)
+    shape, columns_first, dtype = read(io.BytesIO(length + stream.read(announced)))
     if dtype.kind != "f":
         return None
     count = int(np.prod(shape, dtype=object)) if shape else 1

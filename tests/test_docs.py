@@ -67,6 +67,7 @@ TRIALS = {
     "python draggan/edit_faces.py --edit": Trial("--seeds 3-4 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --image": Trial("--inversion fast --max-steps 1", codes=(0, 1)),
+    "python draggan/edit_faces.py --list-models": Trial(),
     "python draggan/edit_faces.py --report": Trial(),
     "python draggan/edit_faces.py --project": Trial("--device cpu"),
     # the stand-in for StyleGAN2 makes no faces; the minutes are over after the first drag, which is no failure

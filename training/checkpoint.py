@@ -165,15 +165,15 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
         colours = tuple(tuple(colour) for colour in saved["generator"]["colours"])
         generator = Generator(GeneratorParams(colours, saved["generator"]["width"]))
         generator.load_state_dict(saved["ema"])
+        given = saved.get("input", {"kind": "picture", "ids": []})
+        reader = Reader(tuple((number, tuple(colour)) for number, *colour in given["ids"]))
+        found = {
+            "options": saved["options"],
+            "palette": palette_of(saved["palette"]),
+            "input": Input(given["kind"], reader),
+        }
     except Exception as error:  # a truncated or foreign file fails in many ways
         raise UserError(
             f"{path} is no checkpoint of train_l1.py or train_cgan.py, or it is damaged"
         ) from error
-    generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    given = saved.get("input", {"kind": "picture", "ids": []})
-    reader = Reader(tuple((number, tuple(colour)) for number, *colour in given["ids"]))
-    return generator, {
-        "options": saved["options"],
-        "palette": palette_of(saved["palette"]),
-        "input": Input(given["kind"], reader),
-    }
+    return generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False), found

@@ -29,6 +29,7 @@ from common.commandline import UserError, option, parse, run
 
 SECONDS, HANG = 2.0, 60.0  # of the processor for one file; of the clock, before a process counts as hanging
 BYTES = 1 << 30
+READY = "ready"
 FORMATS = (
     *("nvidia", "tensorflow", "zip", "legacy", "safetensors", "openvino", "directions", "training", "photo"),
     *("npz", "npy", "latent", "project"),
@@ -89,7 +90,7 @@ def work(options: Options) -> None:
                     raise ValueError(f"{name}: a whole file is refused: {error}") from None
     fuzz_audit.warm_up()
     watch = fuzz_audit.Watch(scratch, BYTES, SECONDS)
-    print(json.dumps("ready"), flush=True)
+    print(json.dumps(READY), flush=True)
     for line in sys.stdin:
         name, number = json.loads(line)
         form = fuzz_formats.FORMATS[name]
@@ -130,12 +131,12 @@ class Worker:
         if self.process is None:
             self._begin()
         print(json.dumps([name, number]), file=self.process.stdin, flush=True)
-        found = self._answer(HANG)
-        if found is not None:
-            return found
-        hangs = self.process.poll() is None
-        words = self._last_words()
-        return ["broke", "hangs" if hangs else f"the process ended: {words}", HANG if hangs else 0.0]
+        try:
+            found = self._answer(HANG)
+        except queue.Empty:
+            self._last_words()
+            return ["broke", "hangs", HANG]
+        return found or ["broke", f"the process ended: {self._last_words()}", 0.0]
 
     def close(self) -> None:
         if self.process is not None:
@@ -150,7 +151,7 @@ class Worker:
         self.lines: queue.Queue = queue.Queue()
         threading.Thread(target=self._listen, args=(self.process, self.lines), daemon=True).start()
         print(self.scratch, file=self.process.stdin, flush=True)
-        if self._answer(600) != "ready":
+        if self._answer(600) != READY:
             raise UserError(f"the formats cannot be made: {self._last_words()}")
 
     @staticmethod
@@ -160,11 +161,8 @@ class Worker:
         lines.put(None)
 
     def _answer(self, seconds: float):
-        """The next thing it says; None if it ended or says nothing for so long."""
-        try:
-            line = self.lines.get(timeout=seconds)
-        except queue.Empty:
-            return None
+        """The next thing it says; None if it ended. queue.Empty if it says nothing for so long."""
+        line = self.lines.get(timeout=seconds)
         return json.loads(line) if line else None
 
     def _last_words(self) -> str:

@@ -2,6 +2,8 @@
 
 import ast
 import codecs
+import collections
+import dataclasses
 import os
 import resource
 import sys
@@ -47,10 +49,15 @@ class Watch:
             self.seen.append(f"{event} {arguments!r}"[:200])
         elif event == "exec":
             source = getattr(arguments[0], "co_filename", "")
-            if not source.startswith(
-                ("<frozen", *self.allowed)
-            ):  # what is imported from where programs lie is ours
-                self.seen.append(f"exec of {source} {getattr(arguments[0], 'co_names', '')!r}"[:200])
+            frame = sys._getframe(1)
+            ours = frame.f_code.co_filename in (
+                collections.__file__,
+                dataclasses.__file__,
+            )  # they write classes
+            # What is imported from where programs lie is ours, too.
+            if not ours and not source.startswith(("<frozen", *self.allowed)):
+                by = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+                self.seen.append(f"exec of {source} {getattr(arguments[0], 'co_names', '')!r} by {by}"[:200])
         elif event == "open":
             path, mode, flags = arguments
             writes = isinstance(mode, str) and set(mode) & set("wax+")

@@ -10,6 +10,7 @@ import json
 import pickletools
 import re
 import struct
+import warnings
 import zipfile
 from random import Random
 
@@ -119,9 +120,9 @@ def _instructions(data: bytes) -> list[bytes]:
 
 def _pickle(data: bytes, random: Random) -> bytes:
     parts = _instructions(data)
-    for _ in range(random.choice((1, 1, 2, 5))):
+    for _ in range(random.choice((1, 1, 1, 2, 5))):
         at = random.randrange(len(parts))
-        what = random.randrange(8)
+        what = random.choice((0, 1, 2, 3, 4, 4, 4, 5, 6, 6, 7))
         if what == 0:
             parts.insert(at, random.choice(PICKLES))
         elif what == 1:
@@ -132,16 +133,23 @@ def _pickle(data: bytes, random: Random) -> bytes:
         elif what == 3:
             other = random.randrange(len(parts))
             parts[at], parts[other] = parts[other], parts[at]
-        elif what == 4:
+        elif what == 4:  # another number: a size, an offset, a key, a value
+            numbers = [i for i, part in enumerate(parts) if part[:1] in (b"K", b"M", b"J", b"G", b"\x8a")]
             number = random.choice(NUMBERS)
-            parts[at] = b"\x8a\x09" + number.to_bytes(9, "little", signed=True)
+            parts[random.choice(numbers or [at])] = b"\x8a\x09" + number.to_bytes(9, "little", signed=True)
         elif what == 5:
             parts[at] = random.choice(
                 (b"N", b"\x88", b"]", b"}", b")", b"K\x00", b"G\x7f\xf0\0\0\0\0\0\0", b"C\x01a")
             )
-        elif what == 6:  # a name that stands for something else
-            names = [part for part in parts if part[:1] in (b"X", b"\x8c", b"c")]
-            parts[at] = random.choice(names or [b"N"])
+        elif what == 6:  # a name that stands for something else, or with another letter
+            names = [i for i, part in enumerate(parts) if part[:1] in (b"X", b"\x8c", b"c", b"C", b"B")]
+            at = random.choice(names or [at])
+            if random.random() < 0.5:
+                parts[at] = parts[random.choice(names or [at])]
+            else:
+                letters = bytearray(parts[at])
+                letters[-1 - random.randrange(max(len(letters) - 5, 1))] = random.randrange(256)
+                parts[at] = bytes(letters)
         else:
             piece = parts[at : at + random.choice((2, 10, 100))]
             parts[at:at] = piece * random.choice((1, 3, 30))
@@ -173,7 +181,8 @@ def _zip(data: bytes, random: Random) -> bytes:
         members.insert(0, members[-1])
     stream = io.BytesIO()
     packing = zipfile.ZIP_DEFLATED if random.random() < 0.1 else zipfile.ZIP_STORED
-    with zipfile.ZipFile(stream, "w", packing) as archive:
+    with zipfile.ZipFile(stream, "w", packing) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that is there twice, which is meant
         for name, content in members:
             archive.writestr(zipfile.ZipInfo(name), content, packing)
     return stream.getvalue()
