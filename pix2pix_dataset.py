@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
@@ -21,7 +20,7 @@ from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, run
 from training.pairs import Pair, find_pairs, has_split, resolve, validation_split
 from training.palette_files import write_palette
-from training.pictures import PICTURE, Reader, read_pair
+from training.pictures import MOST_PIXELS, PICTURE, Reader, open_header, read_pair
 from training.sizes import Scaling, square
 from training.survey import WISHES, Survey, survey
 
@@ -147,35 +146,55 @@ class PairDataset(Dataset):
 
     def _try(self, pair: Pair) -> tuple[np.ndarray, np.ndarray] | None:
         try:
-            return read_pair(pair, self.readers)
+            halves = read_pair(pair, self.readers)
+            self._check_scaled(pair, *halves[0].shape[:2])
+            return halves
         except UserError as error:
-            if not self.skip_broken:
-                raise UserError(f"{error}, or leave broken files out with --skip-broken") from error
-            self.broken.append(str(error))
-            return None
+            return self._broken(error)
 
     def _try_header(self, pair: Pair) -> tuple | None:
-        """Check what the header shows, without decoding."""
+        """Check what the headers show, without decoding; two files of one size are seen to when they are decoded."""
         try:
-            with Image.open(pair.a) as picture:
-                if pair.b is None and picture.width % 2:
-                    return self._try(pair)
+            for path in (pair.a, pair.b or pair.a):
+                with open_header(path) as picture:
+                    width, height = picture.size
+            if pair.b is None and width % 2:
+                return self._try(pair)
+            self._check_scaled(pair, height, width if pair.b else width // 2)
             return ()
-        except (UnidentifiedImageError, OSError):
-            return self._try(pair)
+        except UserError as error:
+            return self._broken(error)
+
+    def _broken(self, error: UserError) -> None:
+        if not self.skip_broken:
+            raise UserError(f"{error}, or leave broken files out with --skip-broken") from error
+        self.broken.append(str(error))
+
+    def _check_scaled(self, pair: Pair, height: int, width: int) -> None:
+        """Raises UserError for a picture so long that it would be enlarged beyond all measure."""
+        size = self.scaling.of(height, width)
+        if size[0] * size[1] > max(MOST_PIXELS, height * width):
+            raise UserError(
+                f"{pair.a} is {width} x {height} and would be enlarged to {size[1]} x {size[0]} pixels; cut it, remove "
+                "it, or use --resize squash"
+            )
+
+    def _whole(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """The halves of a pair and its index. One that is broken beyond its header is replaced by the next one."""
+        if self.cache is not None:
+            return *self.cache[index], index
+        for other in (*range(index, len(self)), *range(index)):
+            found = self._try(self.pairs[other])
+            if found is not None:
+                return *found, other
+        raise UserError(f"none of the {len(self)} pictures beside {self.pairs[0].a} can be read any more")
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Tensor | int]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        if self.cache is not None:
-            a, b = self.cache[index]
-        else:
-            found = self._try(self.pairs[index])
-            if found is None:  # broken beyond its header: the next pair replaces it
-                return self[epoch, (index + 1) % len(self)]
-            a, b = found
+        a, b, index = self._whole(index)
         if self.direction == "BtoA":
             a, b = b, a
         photo, label = (

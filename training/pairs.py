@@ -17,6 +17,7 @@ from pathlib import Path
 from common.commandline import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+DEEPEST = 30  # folders below that of a split
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 DOWNLOADS = ("facades", "cityscapes", "camvid", "faces", "maps", "night2day", "edges2shoes", "edges2handbags")
 # What Cityscapes' labels are called, in the order in which they are looked for, by what --labels asks for.
@@ -66,13 +67,29 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         UserError: for one that is no file: a pipe, a device, a link that leads nowhere. Opening it could hang.
     """
-    if not folder.is_dir():
-        return []
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-    for path in found:
-        if not path.is_file() and not path.is_dir():
-            raise UserError(f"{path} is {_no_file(path)} and no picture; remove it")
-    return [path for path in found if path.is_file()]
+    return _in(folder)[0] if folder.is_dir() else []
+
+
+def _in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The picture files and the folders right in ``folder``, as ``pictures``."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
+    found, folders = [], []
+    for path in entries:
+        try:
+            if path.name[0] == ".":
+                continue
+            if path.is_dir():
+                folders.append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                if not path.is_file():
+                    raise UserError(f"{path} is {_no_file(path)} and no picture; remove it")
+                found.append(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be looked at ({error.strerror}); remove it") from error
+    return found, folders
 
 
 def _no_file(path: Path) -> str:
@@ -84,21 +101,29 @@ def _no_file(path: Path) -> str:
 def pictures_below(folder: Path) -> dict[str, Path]:
     """The pictures of a folder and of the folders below it, by their name in it without the ending, sorted.
 
-    Links are followed. A folder that was seen is not entered again, so that a link to a folder above does no harm.
+    Links are followed. A folder that was seen is not entered again, nor one above: a link there would bring in the
+    other splits, or the whole disk.
 
     Raises:
-        UserError: for two files of one name, and as ``pictures``.
+        UserError: for two files of one name, folders without end, and as ``pictures``.
     """
     found: dict[str, Path] = {}
+    top = os.path.realpath(folder)
     seen: set[str] = set()
-    for place, folders, _ in os.walk(folder, followlinks=True):
+    waiting = [folder] if folder.is_dir() else []
+    while waiting:
+        place = waiting.pop()
         here = os.path.realpath(place)
-        if here in seen:
-            folders.clear()
+        if here in seen or (here != top and os.path.commonpath([here, top]) == here):
             continue
         seen.add(here)
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for path in pictures(Path(place)):
+        files, folders = _in(place)
+        if len(place.parts) - len(folder.parts) > DEEPEST:
+            raise UserError(
+                f"{folder} holds folders in folders, more than {DEEPEST} deep; put the pictures higher"
+            )
+        waiting += reversed(folders)
+        for path in files:
             name = path.relative_to(folder).with_suffix("").as_posix()
             if name in found:
                 raise UserError(

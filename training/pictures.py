@@ -1,5 +1,6 @@
 """Reading the files of a pair: photos as RGB, label maps as the numbers or colours that they hold."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,22 +10,59 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.commandline import UserError
 from training.pairs import Pair
 
+# What is read, whatever a file is called. Pillow knows more: for some it starts other programs, or has no end.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+MOST_PIXELS = 50_000_000  # of a picture to learn from; larger ones are scaled down to much less in any case
+MOST_OF_A_PHOTO = 178_000_000  # of a photo to predict, at Pillow's own limit
 
-def open_picture(path: Path) -> Image.Image:
-    """A decoded picture file, turned upright as its EXIF says.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # there are limits
+
+
+def open_picture(path: Path, most: int = MOST_PIXELS) -> Image.Image:
+    """A decoded picture file, turned upright as its EXIF says; of an animation or of pages the first.
 
     Raises:
-        UserError: naming the file, if it is broken.
+        UserError: naming the file, if it is broken, or has more pixels than ``most``.
     """
     try:
-        picture = Image.open(path)
+        picture = open_header(path, most)
         picture.load()
-        return ImageOps.exif_transpose(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
+    except UserError:
+        raise
+    except Exception as error:  # a broken file fails in many ways
+        raise _unreadable(path, error) from error
+
+
+def open_header(path: Path, most: int = MOST_PIXELS) -> Image.Image:
+    """A picture file of which only the header is read. UserError as ``open_picture``."""
+    try:
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
+        picture = Image.open(path, formats=FORMATS)
+        width, height = picture.size
+        if width * height > most:
+            raise Image.DecompressionBombError
+        if not width * height:
+            raise ValueError("it has no pixels")
+    except Image.DecompressionBombError as error:
         raise UserError(
-            f"{path} cannot be read as a picture ({reason.splitlines()[0]}); replace or remove it"
+            f"{path} has more pixels than the {most / 1e6:.0f} million that are read; scale it down or remove it"
         ) from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return picture
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    if isinstance(error, UnidentifiedImageError):
+        reason = "no picture of a known kind"
+    else:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return UserError(
+        f"{path} cannot be read as a picture ({reason.splitlines()[0][:200]}); replace or remove it"
+    )
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -41,7 +79,7 @@ def read_picture(path: Path) -> Image.Image:
 
 def read_photo(path: Path) -> Image.Image:
     """As ``read_picture``, for a photo that is no label: transparent parts are shown on white, CMYK becomes RGB."""
-    picture = open_picture(path)
+    picture = open_picture(path, MOST_OF_A_PHOTO)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -96,7 +134,6 @@ def read_stored(path: Path, indices: bool = False) -> Stored:
         UserError: as ``read_picture``.
     """
     picture = open_picture(path)
-    # EXIF's transposing forgets the format; a picture that was not turned keeps it
     lossy = path.suffix.lower() in (".jpg", ".jpeg") or picture.format in ("JPEG", "WEBP", "MPO")
     mode = picture.mode
     if mode == "P":

@@ -18,6 +18,7 @@ whole set are found. "No smoothing": at most 64 numbers, or neighbours are mostl
 photo of 256 grey levels.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ from training.flatness import (
 )
 from training.pairs import Pair
 from training.palettes import IGNORED, Colour, Palette, id_colour, id_palette, own_palette
-from training.pictures import PICTURE, Reader, Stored, read_side
+from training.pictures import PICTURE, Reader, Stored
+from training.samples import MIDDLE, evenly, look, rgb, sample_of
 
 MOST = 256  # classes
 FEW = 64  # so few numbers or colours are labels whatever they look like
@@ -112,7 +114,7 @@ def survey(
     if wish == "picture":
         return Survey("picture", "as --labels says")
     indices = wish == "ids"
-    first = look(_evenly(train, FIRST_LOOK), side, indices)
+    first = sample_of(train, side, FIRST_LOOK, indices)
     if first and _exact(first) and (wish != "auto" or _unsmoothed(first)):
         for grey in (True, False) if _numbers(first) is not None else (False,):
             counts = None if wish == "ids" and not grey else _count(train, val, side, indices, grey, quiet)
@@ -138,39 +140,15 @@ def kind_of_input(pairs: Sequence[Pair], side: str) -> Input:
     An input of flat colours is scaled without smoothing and keeps its colours. Ids are painted: each number from 0
     to 255 in its ``id_colour``, so that no number needs to be known beforehand.
     """
-    first = look(_evenly(pairs, FIRST_LOOK), side)
+    first = sample_of(pairs, side, FIRST_LOOK)
     if first and _exact(first) and _unsmoothed(first):
         numbers = _numbers(first)
         if numbers is not None and _are_ids(numbers):
             return Input("ids", Reader(tuple((number, id_colour(number)) for number in range(256))))
         return Input("colours", PICTURE)
-    sample = look(_evenly(pairs, FIRST_LOOK * 2), side)
-    flat = sample and flatness([_rgb(stored) for stored in sample]).flat
+    sample = sample_of(pairs, side, FIRST_LOOK * 2)
+    flat = sample and flatness([rgb(stored) for stored in sample]).flat
     return Input("colours" if flat else "picture", PICTURE)
-
-
-def look(pairs: Sequence[Pair], side: str, indices: bool = False) -> list[Stored]:
-    """What the files of one side hold; broken ones are left out."""
-    found = []
-    for pair in pairs:
-        try:
-            found.append(read_side(pair, side, indices))
-        except UserError:
-            continue
-    return found
-
-
-def _evenly(pairs: Sequence[Pair], most: int) -> list[Pair]:
-    return [pairs[k] for k in sorted({int(k) for k in np.linspace(0, len(pairs) - 1, min(most, len(pairs)))})]
-
-
-def _rgb(stored: Stored) -> np.ndarray:
-    """(H, W, 3) uint8; of 16-bit numbers the upper 8 bits."""
-    values = stored.values
-    if values.ndim == 3:
-        return values
-    values = (values >> 8).clip(0, 255) if values.dtype != np.uint8 else values
-    return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _exact(sample: Sequence[Stored]) -> bool:
@@ -180,7 +158,7 @@ def _exact(sample: Sequence[Stored]) -> bool:
     numbers = _numbers(sample)
     found: set[int] = set(numbers or ())
     for stored in sample if numbers is None else ():
-        found |= set(np.unique(codes_of(_rgb(stored))).tolist())
+        found |= set(np.unique(codes_of(rgb(stored))).tolist())
     return len(found) <= MOST
 
 
@@ -235,13 +213,16 @@ def _count(
             for pair in pairs:
                 bar.update()
                 for stored in look([pair], side, indices):
-                    numbers = stored.numbers if grey else codes_of(_rgb(stored))
-                    if numbers is None or stored.lossy:
+                    whole = stored.numbers if grey else stored.values
+                    if whole is None or stored.lossy:
                         return None
-                    pixels.update(_counted(numbers))
+                    for start in range(0, len(whole), max(MIDDLE**2 // whole.shape[1], 1)):
+                        rows = whole[start : start + max(MIDDLE**2 // whole.shape[1], 1)]
+                        numbers = rows if grey else codes_of(rgb(dataclasses.replace(stored, values=rows)))
+                        pixels.update(_counted(numbers))
+                        if len(pixels) > MOST:
+                            return None
                     found.ignored |= {stored.ignored} if stored.ignored else set()
-                if len(pixels) > MOST:
-                    return None
     return found if len(found.all) <= MOST else None
 
 
@@ -252,13 +233,13 @@ def _smoothed(every: Counter, pairs: Sequence[Pair], side: str, indices: bool, g
     solid: set[int] = set()
     between: Counter = Counter()
     seen: Counter = Counter()
-    for files in (_evenly(pairs, SAMPLE), pairs):  # all of them only if the sample shows a crowd
+    for files in (evenly(pairs, SAMPLE), pairs):  # all of them only if the sample shows a crowd
         for stored in look(files, side, indices):
-            numbers = stored.numbers if grey else codes_of(_rgb(stored))
+            numbers = stored.numbers if grey else codes_of(rgb(stored))
             if numbers is None:
                 continue
             solid |= set(np.unique(numbers[solid_pixels(numbers)]).tolist())
-            channels = numbers[..., None] if grey else _rgb(stored)
+            channels = numbers[..., None] if grey else rgb(stored)
             between.update(_counted(numbers[between_neighbours(channels)]))
             seen.update(_counted(numbers))
         crowd = {key for key in seen.keys() - solid if between[key] >= 0.5 * seen[key]}
@@ -312,7 +293,7 @@ def _colour(key: int, grey: bool) -> Colour:
 def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str) -> Survey:
     """JPEG, smoothed borders, or pictures."""
     samples = [
-        [_rgb(stored) for stored in look(_evenly(pairs, most), side)]
+        [rgb(stored) for stored in sample_of(pairs, side, most)]
         for pairs, most in ((train, SAMPLE), (val, SAMPLE // 2))
     ]
     found = flatness(samples[0] + samples[1])
@@ -327,9 +308,10 @@ def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: st
         )
     counts = []
     for sample in samples:
-        codes, pixels = np.unique(
-            np.concatenate([codes_of(p).ravel() for p in sample] or [np.zeros(0, int)]), return_counts=True
-        )
+        every: Counter = Counter()
+        for picture in sample:
+            every.update(_counted(codes_of(picture)))
+        codes, pixels = (np.array(list(each), int) for each in (every.keys(), every.values()))
         index, distance = nearest(colours_of(codes), found.colours)
         inside = np.bincount(index, pixels * (distance <= APART), len(found.colours)).astype(int)
         counts.append(dict(zip(found.colours, inside.tolist(), strict=True)))
