@@ -89,6 +89,7 @@ TRIALS = {
     "python benchmarks/generator.py": Trial("--repeats 1 --device cpu"),
     "python benchmarks/likeness.py": Trial("photos photos"),
     "python benchmarks/classes.py": Trial("--classes 2,3 --steps 1 --rounds 1 --image-size 32 --device cpu"),
+    "python tests/robustness/fuzz.py": Trial("--count 3 --format npy"),
     "python benchmarks/app.py": Trial(f"--rounds 1 --sessions 2 --port {PORT}"),
     "python benchmarks/photos.py": Trial("--only face.jpg --presets fast --device cpu"),
     "python benchmarks/sliders.py": Trial("--seeds 3 --frames 3 --device cpu"),
