@@ -1,6 +1,5 @@
 """Archives that nobody should unpack: one line each, nothing outside the folder, no half data set, nothing recorded."""
 
-
 import numpy as np
 import pytest
 from bad_archives import BAD

@@ -112,6 +112,8 @@ class Liar:
             self.answer(Request(connection, first.split(" ")[1], headers, number))
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listening.shutdown(socket.SHUT_RDWR)  # closing alone does not wake the thread that waits in accept
         self.listening.close()
         for each in self.open:
             with contextlib.suppress(OSError):
