@@ -77,7 +77,7 @@ class OpenPhoto:
         self.chosen = int(index)
 
     def ask_whether_meant(self, shown: Face) -> None:
-        """TranslatedError, once, where a photo is open and an edit would change another face."""
+        """TranslatedError, once, where a photo is open and not used yet, and an edit would change another face."""
         subject = shown.subject
         is_shown = isinstance(subject, PhotoSubject) and subject.cut_out.photo.unedited is self.photo
         if self.photo is not None and not is_shown and not self._asked:
@@ -90,6 +90,7 @@ class OpenPhoto:
         shown: what the session shows. A face of the same photo keeps its changes: the next one is edited beside it.
         """
         photo, models = self._require(), self._models
+        self._asked = True  # it is used: who goes on to another face means that one
         if shown is not None and isinstance(shown.subject, PhotoSubject):
             before = shown.subject.cut_out.photo
             if before.unedited is photo:

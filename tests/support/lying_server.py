@@ -113,7 +113,9 @@ class Liar:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self.listening.shutdown(socket.SHUT_RDWR)  # closing alone does not wake the thread that waits in accept
+            self.listening.shutdown(
+                socket.SHUT_RDWR
+            )  # closing alone does not wake the thread that waits in accept
         self.listening.close()
         for each in self.open:
             with contextlib.suppress(OSError):
