@@ -238,5 +238,5 @@ def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path):
             photo.ask_whether_meant(session.face)
         photo.ask_whether_meant(session.face)
     session.change_photo("open", photo_path)
-    photo.task(session.models, session.model, "fast")  # it was used: another face is shown on purpose now
+    photo.task(session.model, "fast")  # it was used: another face is shown on purpose now
     photo.ask_whether_meant(session.face)
