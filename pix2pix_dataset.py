@@ -18,17 +18,20 @@ from tqdm import tqdm
 
 from common import torchvision_ops  # noqa: F401  (before torchvision)
 from common.commandline import UserError, run
-from training.pairs import Pair, find_pairs, has_split, resolve, validation_split
+from training.labels import choose_palette
+from training.pairs import Pair, find_pairs, has_split, is_cityscapes, resolve, validation_split
 from training.palette_files import write_palette
+from training.palettes import class_shares
 from training.pictures import MOST_PIXELS, PICTURE, Reader, open_header, read_pair
 from training.sizes import Scaling, square
-from training.survey import WISHES, Survey, survey
+from training.survey import WISHES, Survey, kind_of_input, survey
 
 from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip
 
 DIRECTIONS = ("AtoB", "BtoA")
 SQUARE = square(256)
+LISTED = 40  # classes that the check shows
 
 
 class Augment(v2.Transform):
@@ -252,28 +255,63 @@ def to_bytes(pictures: Tensor) -> Tensor:
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def describe(root: Path, labels: str, direction: str) -> Survey | None:
-    """Print how many pairs there are and what their labels are; the survey, if there is a training split."""
-    found = {}
+def describe(root: Path, options: argparse.Namespace) -> Survey:
+    """Read every picture as a training would, and print how many pairs there are and what their labels are.
+
+    Raises:
+        UserError: if anything would stop a training; what it is has been printed before.
+    """
+    found, faults = {}, 0
     for split in ("train", "val", "test"):
-        if split != "train" and not has_split(root, split):
+        if split == "train" or has_split(root, split):
+            try:
+                found[split] = find_pairs(root, split, options.labels)
+            except UserError as error:
+                print(f"{split}: {error}")
+                faults += 1
+        else:
             print(f"{split}: none")
-            continue
-        try:
-            pairs = find_pairs(root, split, labels)
-            data = PairDataset(root, split, pairs=pairs, direction=direction, skip_broken=True, cache_mb=0)
-        except UserError as error:
-            print(f"{split}: {error}")
-            continue
-        found[split] = data.pairs
-        print(f"{split}: {len(data)} pairs, {len(data.broken)} broken")
-        print("\n".join(f"  {text}" for text in data.broken), end="\n" if data.broken else "")
     if "train" not in found:
-        return None
-    side = "a" if direction == "BtoA" else "b"
-    seen = survey(found["train"], found.get(validation_split(root), []), side, labels)
+        raise UserError(f"{root} has no training split that can be used; what is wrong stands above")
+    target, given = "ba" if options.direction == "AtoB" else "ab"
+    seen = survey(found["train"], found.get(validation_split(root), []), target, options.labels, quiet=False)
+    palette = choose_palette(seen, options.palette, is_cityscapes(found["train"]))
+    readers = kind_of_input(found["train"], given).reader, seen.reader(palette)
+    for split, pairs in found.items():
+        broken = unreadable(pairs, readers if options.direction == "AtoB" else readers[::-1])
+        print(f"{split}: {len(pairs)} pairs, {len(broken)} broken", *broken, sep="\n  ")
+        faults += len(broken)
     print(f"labels: {seen.kind} ({seen.why})")
+    if palette:
+        shares = class_shares(seen.painted(palette), palette)
+        lines = [f"{share:9.4%}  {name}" for name, share in shares.items()]
+        lines[LISTED:] = [f"  and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
+        lines.append(f"{1 - sum(shares.values()):9.4%}  ignored, void or border")
+        print(f"palette {palette.name}: {len(palette.classes)} classes", *lines, sep="\n  ")
+        print(*seen.notes(palette), sep="\n", end="\n" if seen.notes(palette) else "")
+    if faults:
+        raise UserError(
+            f"{root}: {faults} {'fault' if faults == 1 else 'faults'}, listed above; mend or remove these files, or "
+            "leave broken pictures out of a training with --skip-broken"
+        )
+    if not {"val", "test"} & found.keys():
+        raise UserError(f"{root} has no val/ and no test/; a training needs one of them to be judged on")
     return seen
+
+
+def unreadable(pairs: Sequence[Pair], readers: tuple[Reader, Reader]) -> list[str]:
+    """Decode all pairs, one after the other; what is wrong with those that cannot be used.
+
+    Args:
+        readers: of A and of B.
+    """
+    wrong = []
+    for pair in tqdm(pairs, desc="reading pictures", leave=False, disable=None):
+        try:
+            read_pair(pair, readers)
+        except UserError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def main() -> None:
@@ -285,17 +323,17 @@ def main() -> None:
         "--labels", choices=WISHES, default="auto", help="what the labels are (default: auto)"
     )
     parser.add_argument("--direction", choices=DIRECTIONS, default="AtoB", help="which half is the input")
+    parser.add_argument("--palette", default="auto", help="as of a training: a name, a file, none or auto")
     parser.add_argument("--write-palette", type=Path, metavar="FILE", help="write the classes to a file")
     options = parser.parse_args()
     root = resolve(options.dataset)
-    seen = describe(root, options.labels, options.direction)
+    seen = describe(root, options)
     if options.write_palette is None:
         return
-    if seen is None or seen.kind == "picture":
+    if seen.kind == "picture":
         raise UserError(f"--write-palette: the labels of {root} are no label maps; see --labels")
-    palette, total = seen.palette(), max(seen.all.total(), 1)
-    keys = {name: key for key, name in seen.names().items()}
-    shares = {name: seen.all[key] / total for name, key in keys.items()}
+    palette = seen.palette()
+    shares = class_shares(seen.painted(palette), palette)
     write_palette(options.write_palette, palette, shares, 1 - sum(shares.values()), str(root))
     print(f"wrote {options.write_palette}: {len(palette.classes)} classes")
 

@@ -32,7 +32,7 @@ from FCN_network2 import Generator
 from pix2pix_dataset import DIRECTIONS, to_bytes, to_unit
 from training.checkpoint import load_generator
 from training.metrics import SplitMeter
-from training.pairs import Pair, pictures, pictures_below
+from training.pairs import Pair, find_pairs_in, pictures, pictures_below
 from training.palettes import Palette, predicted_classes
 from training.pictures import Reader, read_pair, read_photo
 from training.sizes import Scaling, parse_size, scaling_of
@@ -48,9 +48,11 @@ class Options:
     checkpoint: str | None = option(None, "last.pt or best.pt of a run (needed)")
     input: str | None = option(None, "a photo, or a folder of photos (needed)")
     output: str | None = option(None, "folder for the PNGs (needed)")
-    pairs: bool = option(False, "the inputs are A|B files; take the photo half")
-    direction: str = option("auto", "which half is the photo; auto: as in training", ("auto", *DIRECTIONS))
-    score: bool = option(False, "with --pairs: print the numbers against the label halves, as JSON")
+    pairs: bool = option(
+        False, "the inputs are pairs: A|B files, or a split's folder with A/ and B/; take the photos"
+    )
+    direction: str = option("auto", "which side is the photo; auto: as in training", ("auto", *DIRECTIONS))
+    score: bool = option(False, "with --pairs: print the numbers against the labels, as JSON")
     scale: str = option(
         "training", "compute at the size of the training, or at the photo's own", ("training", "own")
     )
@@ -119,19 +121,31 @@ def class_numbers(picture: np.ndarray, palette: Palette) -> np.ndarray:
     return table[index]
 
 
-def inputs(source: Path, output: Path) -> list[tuple[Path, Path]]:
-    """(photo, PNG to write) for a file, or a folder and those below it.
+def inputs(source: Path, output: Path, direction: str = "", labels: str = "auto") -> list[tuple[Pair, Path]]:
+    """What is read, and the PNG to write, for a file, or a folder and those below it.
+
+    Args:
+        direction: which side of pairs is the photo; "": the files are photos and no pairs.
+        labels: which of Cityscapes' two kinds of labels.
 
     Raises:
-        UserError: if there is nothing to read, two photos would write the same PNG, or a PNG its own photo.
+        UserError: if there is nothing to read, two photos would write the same PNG, or a PNG one of the files read.
     """
-    found = {source.stem: source} if source.is_file() else below(source)
+    if source.is_file():
+        found = [Pair(source.stem, source)]
+    elif direction and source.parent.is_dir():
+        found = find_pairs_in(source, labels)
+    else:
+        found = [Pair(name, photo) for name, photo in below(source).items()]
     if not found:
         raise UserError(f"--input {source} is neither a picture nor a folder with pictures")
-    jobs = [(photo, output / f"{name}.png") for name, photo in found.items()]
-    for photo, png in jobs:
-        if png.resolve() == photo.resolve():
-            raise UserError(f"--output {output} would overwrite the photo {photo}; choose another folder")
+    jobs = [(pair, output / f"{pair.name}.png") for pair in found]
+    for pair, png in jobs:
+        for read in filter(None, (pair.a, pair.b)):
+            if png.resolve() == read.resolve():
+                raise UserError(
+                    f"--output {output} would overwrite {read}, which it reads; choose another folder"
+                )
     return jobs
 
 
@@ -161,14 +175,17 @@ def save(picture: np.ndarray, png: Path) -> None:
 
 
 def read(
-    photo: Path, options: Options, direction: str, given: Input, palette: Palette | None
+    pair: Pair, direction: str, given: Input, palette: Palette | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The photo, and with --pairs its label: (H, W, 3) uint8 each. UserError where it cannot be used."""
-    if not options.pairs:
-        return np.asarray(read_photo(photo) if given.kind == "picture" else given.reader(photo)), None
+    """The photo, and of a pair its label: (H, W, 3) uint8 each. UserError where they cannot be used.
+
+    Args:
+        direction: as for ``inputs``.
+    """
+    if not direction:
+        return np.asarray(read_photo(pair.a) if given.kind == "picture" else given.reader(pair.a)), None
     ids = Reader(tuple(palette.ids.items()) if palette else ())
-    readers = (given.reader, ids) if direction == "AtoB" else (ids, given.reader)
-    a, b = read_pair(Pair(photo.stem, photo), readers)
+    a, b = read_pair(pair, (given.reader, ids) if direction == "AtoB" else (ids, given.reader))
     return (a, b) if direction == "AtoB" else (b, a)
 
 
@@ -195,16 +212,21 @@ def main() -> None:
     palette = found["palette"]
     if options.ids and palette is None:
         raise UserError("--ids: the labels of this run have no classes; its palette is none")
+    if options.ids and max(palette.ids, default=0) > 65535:
+        raise UserError(
+            f"--ids: the classes have numbers up to {max(palette.ids)}, and a PNG holds up to 65535"
+        )
     direction = options.direction if options.direction != "auto" else found["options"]["direction"]
+    direction = direction if options.pairs else ""
     output = Path(options.output)
-    jobs = inputs(Path(options.input), output)
+    jobs = inputs(Path(options.input), output, direction, "ids" if palette and palette.ids else "colours")
     meter = SplitMeter(palette) if options.score else None
     scaling, how = scaling_for(options, found["options"])
     print(f"computing {how}", file=sys.stderr)
     broken = []
-    for photo, png in tqdm(jobs, disable=None, leave=False):
+    for pair, png in tqdm(jobs, disable=None, leave=False):
         try:
-            source, label = read(photo, options, direction, found["input"], palette)
+            source, label = read(pair, direction, found["input"], palette)
         except UserError as error:
             broken.append(str(error))
             continue
@@ -213,7 +235,7 @@ def main() -> None:
             picture = paint(generator, source, size, found["input"].kind != "picture")
         except torch.OutOfMemoryError:
             raise UserError(
-                f"{photo}: the memory of {device} is full; give a smaller --image-size, or --device cpu"
+                f"{pair.a}: the memory of {device} is full; give a smaller --image-size, or --device cpu"
             ) from None
         save(picture, png)
         if options.ids:

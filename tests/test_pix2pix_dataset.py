@@ -1,10 +1,15 @@
 """Pairs: layouts, kinds of pictures, paired augmentation, broken files, order and shares."""
 
+import os
+import re
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from label_sets import bands, painted, write
 from PIL import Image
-from segmentation_data import command, make_pairs, picture_pair
+from segmentation_data import SIDE, command, error_of, make_pairs, picture_pair
 
 from common.commandline import UserError
 from pix2pix_dataset import Augment, EpochSampler, PairDataset
@@ -211,3 +216,45 @@ def test_survey_command(tmp_path):
     done = command(tmp_path, script="pix2pix_dataset.py")
     assert done.returncode == 0
     assert "train: 6 pairs, 0 broken" in done.stdout
+
+
+def test_the_check_decodes_everything_and_says_what_stops_a_training(tmp_path):
+    make_pairs(tmp_path)
+    files = sorted((tmp_path / "train").iterdir())
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole[: len(whole) // 2])  # the header is whole
+    done = command(tmp_path, script="pix2pix_dataset.py")
+    assert f"{files[0]} cannot be read as a picture" in done.stdout
+    assert "train: 6 pairs, 1 broken" in done.stdout
+    assert "1 fault, listed above" in error_of(done)
+    assert "labels: " in done.stdout
+
+
+@pytest.mark.parametrize("fault", ["stem", "partner", "pipe", "no val", "one class"])
+def test_the_check_ends_with_an_error_where_a_training_would(tmp_path, fault):
+    root = write(tmp_path, lambda k: painted(bands(k, [0, 1]), [(0, 0, 0), (200, 30, 30)]))
+    said = "1 fault, listed above"
+    if fault == "stem":
+        Image.open(root / "val/B/6.png").save(root / "val/B/6.bmp")
+    elif fault == "partner":
+        (root / "val/B/6.png").unlink()
+    elif fault == "pipe":
+        os.mkfifo(root / "val/B/9.png")
+    elif fault == "no val":
+        shutil.rmtree(root / "val")
+        said = "has no val/ and no test/"
+    else:
+        for file in root.glob("*/B/*.png"):
+            Image.new("RGB", (SIDE, SIDE), (200, 30, 30)).save(file)
+        said = "one class only (the colour 200 30 30 (100.00%))"
+    assert said in error_of(command(root, script="pix2pix_dataset.py"))
+
+
+def test_the_check_shows_the_classes(tmp_path):
+    root = write(
+        tmp_path, lambda k: painted(np.tile([0, 1, 1, 1], (SIDE, SIDE // 4)), [(0, 0, 0), (200, 30, 30)])
+    )
+    done = command(root, script="pix2pix_dataset.py")
+    assert done.returncode == 0, done.stderr
+    assert "labels: colours" in done.stdout
+    assert re.search(r"2 classes\n +75.0000%  200-30-30\n +25.0000%  0-0-0\n +0.0000%  ignored", done.stdout)

@@ -19,17 +19,29 @@ def checkpoint(trained) -> Path:
     return trained / "checkpoints" / "last.pt"
 
 
-def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path):
+def as_folders(pairs, root):
+    """A|B files once more, as A/ and B/."""
+    for file in (pairs / "val").iterdir():
+        both = np.asarray(Image.open(file))
+        for side, half in zip("AB", np.split(both, 2, axis=1), strict=True):
+            (root / "val" / side).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(half).save(root / "val" / side / f"{file.stem}.png")
+    return root / "val"
+
+
+@pytest.mark.parametrize("layout", ["files", "folders"])
+def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path, layout):
+    source = pairs / "val" if layout == "files" else as_folders(pairs, tmp_path / "set")
     done = command(
-        *("--checkpoint", checkpoint, "--input", pairs / "val", "--pairs", "--score"),
-        *("--output", tmp_path, "--device", "cpu"),
+        *("--checkpoint", checkpoint, "--input", source, "--pairs", "--score"),
+        *("--output", tmp_path / "out", "--device", "cpu"),
         script="predict.py",
     )
     assert done.returncode == 0, done.stderr
     found, logged = json.loads(done.stdout), log_rows(checkpoint.parents[1])[-1]
     for key in ("l1", "pixel_acc", "class_acc", "miou"):
         assert found[key] == pytest.approx(float(logged[f"val_{key}"]), abs=1e-4)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"val_{k}.png" for k in range(3)]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"val_{k}.png" for k in range(3)]
 
 
 def test_photos_of_any_size_come_out_at_their_size_and_the_same_every_time(checkpoint, tmp_path):
@@ -86,5 +98,15 @@ def test_bad_input(checkpoint, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     with pytest.raises(UserError, match=r"would both write"):
         inputs(tmp_path, tmp_path / "out")
-    with pytest.raises(UserError, match=r"would overwrite the photo"):
+    with pytest.raises(UserError, match=r"would overwrite .*x.png, which it reads"):
         inputs(tmp_path / "x.png", tmp_path)
+
+
+def test_pairs_are_not_looked_for_above_or_below_a_split(pairs, tmp_path):
+    folder = as_folders(pairs, tmp_path / "set")
+    with pytest.raises(UserError, match=r"holds the splits val; give one of them, as .*set/val"):
+        inputs(folder.parent, tmp_path / "out", "AtoB")
+    with pytest.raises(UserError, match=r"val/A is one side of pairs in A/ and B/; give .*val"):
+        inputs(folder / "A", tmp_path / "out", "AtoB")
+    with pytest.raises(UserError, match=r"holds no pictures"):
+        inputs(tmp_path / "nothing", tmp_path / "out", "AtoB")

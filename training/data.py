@@ -18,7 +18,6 @@ from training.labels import choose_palette
 from training.options import TrainOptions
 from training.pairs import find_pairs, is_cityscapes, validation_split
 from training.palettes import Palette, palette_of
-from training.pictures import Reader
 from training.sizes import Scaling, scaling_of
 from training.survey import Input, Survey, kind_of_input, survey
 
@@ -72,10 +71,9 @@ def load_data(root: Path, options: TrainOptions, accelerator: Accelerator, saved
         else choose_palette(found, options.palette, is_cityscapes(train_pairs))
     )
     given = kind_of_input(train_pairs, sides[1])
-    painted = tuple(palette.ids.items()) if palette and found.kind == "ids" else ()
     scaling = scaling_of(dataclasses.asdict(options))
     common = {
-        "readers": (given.reader, Reader(painted)),
+        "readers": (given.reader, found.reader(palette)),
         "flat": (given.kind != "picture", found.kind != "picture"),
         "scaling": scaling,
         "direction": options.direction,

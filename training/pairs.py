@@ -162,6 +162,24 @@ def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
     return pairs
 
 
+def find_pairs_in(folder: Path, labels: str = "auto") -> list[Pair]:
+    """All pairs in the folder of a split, in any layout, as ``find_pairs``.
+
+    Raises:
+        UserError: as ``find_pairs``, and for a folder above or below that of a split: its pictures are no pairs.
+    """
+    folder = Path(os.path.abspath(folder))  # "." has no name
+    above = folder.parent
+    splits = [split for split in ("train", "val", "test") if has_split(folder, split)]
+    if splits:
+        raise UserError(
+            f"{folder} holds the splits {', '.join(splits)}; give one of them, as {folder / splits[0]}"
+        )
+    if folder.name in ("A", "B") and (above / "A").is_dir() and (above / "B").is_dir():
+        raise UserError(f"{folder} is one side of pairs in A/ and B/; give the folder of both, {above}")
+    return find_pairs(above, folder.name, labels)
+
+
 def _partners(left: dict[str, Path], right: dict[str, Path], a: Path, b: Path) -> list[Pair]:
     lonely = sorted(left.keys() ^ right.keys())
     if lonely:

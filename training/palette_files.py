@@ -73,7 +73,7 @@ def read_palette(path: Path) -> Palette:
 def _name_and_values(words: list[str], where: str) -> tuple[str, tuple[int, ...]]:
     """A line's name, and its three or one last numbers."""
     count = 0
-    while count < 3 and count < len(words) and words[-1 - count].isdecimal():
+    while count < 3 and count < len(words) and words[-1 - count].removeprefix("-").isdecimal():
         count += 1
     count = count if count in (0, 3) else 1
     name = " ".join(words[: len(words) - count])
@@ -82,8 +82,11 @@ def _name_and_values(words: list[str], where: str) -> tuple[str, tuple[int, ...]
     if "=" in name:
         raise UserError(f"{where}: a name cannot hold `=`, which the log puts between name and value")
     values = tuple(int(word) for word in words[-count:])
-    if max(values) > (255 if count == 3 else 65535):
-        raise UserError(f"{where}: red, green and blue are 0 to 255, and an id is 0 to 65535")
+    least = -(2**31) if name == IGNORE and count == 1 else 0
+    if min(values) < least or max(values) > (255 if count == 3 else 65535):
+        raise UserError(
+            f"{where}: red, green and blue are 0 to 255, and an id is 0 to 65535; below 0 it can be ignored only"
+        )
     return name, values
 
 

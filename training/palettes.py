@@ -188,6 +188,20 @@ def predicted_classes(images: Tensor, palette: Palette) -> Tensor:
     return nearest_colour(images, palette.colours[: len(palette.classes)])[0]
 
 
+def class_shares(pixels: Mapping[Colour, int], palette: Palette) -> dict[str, float]:
+    """The fraction of the pixels that each class has, the most frequent first.
+
+    Args:
+        pixels: colour -> its pixels, in truth.
+    """
+    image = torch.tensor(list(pixels)).T.reshape(1, 3, 1, -1)
+    index = truth_classes(image, palette)[0].flatten()
+    counts = torch.tensor(list(pixels.values()), dtype=torch.float64)
+    sums = torch.zeros(len(palette.classes) + 1, dtype=torch.float64).index_add_(0, index + 1, counts)[1:]
+    shares = dict(zip(palette.classes, (sums / counts.sum()).tolist(), strict=True))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
 def recognise(colours: Mapping[Colour, int], exact: bool) -> Palette | None:
     """The known palette that labels are painted in, or None.
 
@@ -220,12 +234,12 @@ def own_palette(colours: Sequence[Colour], void: Sequence[Colour] = ()) -> Palet
 
 
 def id_colour(number: int) -> Colour:
-    """The colour of a number from 0 to 255 in PASCAL VOC's colour map: 0 black, 1 dark red, ... 255 pale.
+    """The colour of a number from 0 to 2**24 - 1 in PASCAL VOC's colour map: 0 black, 1 dark red, ... 255 pale.
 
-    Its bits are dealt out to red, green and blue in turn, the high ones first. All 256 differ by 32 or more.
+    Its bits are dealt out to red, green and blue in turn, the high ones first. The first 256 differ by 32 or more.
     """
     red, green, blue = (
-        sum((number >> (3 * k + channel) & 1) << (7 - k) for k in range(3)) for channel in range(3)
+        sum((number >> (3 * k + channel) & 1) << (7 - k) for k in range(8)) for channel in range(3)
     )
     return red, green, blue
 
@@ -236,7 +250,7 @@ def id_palette(numbers: Sequence[int], ignored: Sequence[int] = ()) -> Palette:
     Numbers beyond 254 leave no colour of their own to each; then they are painted in their order.
     """
     classes = sorted(set(numbers) - set(ignored))
-    own = all(number < IGNORED for number in classes)
+    own = all(0 <= number < IGNORED for number in classes)
     shown = {number: id_colour(number if own else place) for place, number in enumerate(classes)}
     void = id_colour(IGNORED)
     return Palette(

@@ -13,6 +13,11 @@ from training.pairs import Pair
 # What is read, whatever a file is called. Pillow knows more: for some it starts other programs, or has no end.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_PIXELS = 50_000_000  # of a picture to learn from; larger ones are scaled down to much less in any case
+UNKNOWN = (
+    1,
+    1,
+    1,
+)  # what a number without a colour is painted in: no id's colour, so that it is void in scores
 MOST_OF_A_PHOTO = 178_000_000  # of a photo to predict, at Pillow's own limit
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # there are limits
@@ -68,8 +73,9 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 def read_picture(path: Path) -> Image.Image:
     """A picture file as 8-bit RGB.
 
-    A photo is turned upright as its EXIF says. Grey is repeated to RGB, palette files are
-    painted in their palette's colours, 16-bit grey keeps its upper 8 bits, an opaque alpha channel is dropped.
+    A photo is turned upright as its EXIF says. Grey is repeated to RGB, palette files are painted in their
+    palette's colours, also those that it calls transparent, 16-bit grey keeps its upper 8 bits, an opaque alpha
+    channel is dropped.
 
     Raises:
         UserError: naming the file, if it is broken or of another kind (CMYK, float, transparent).
@@ -92,9 +98,10 @@ def read_photo(path: Path) -> Image.Image:
 def _as_rgb(picture: Image.Image, path: Path) -> Image.Image:
     if picture.mode.startswith("I"):  # 16-bit grey
         return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.mode == "P" and "transparency" not in picture.info:
+    if picture.mode == "P":
+        picture.info.pop("transparency", None)  # each number has its colour, transparent or not
         return picture.convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "P"):
+    if picture.mode in ("RGBA", "LA", "PA"):
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema()[0] < 255:
             raise UserError(f"{path} is partly transparent; save it without an alpha channel")
@@ -112,6 +119,11 @@ class Stored:
     lossy: bool  # JPEG and the like: colours are not exact
     mode: str  # Pillow's name: 1, L, I;16, P, RGB, ...
     ignored: tuple[int, int, int] | None = None  # the colour of index 255 in a palette file that uses it
+
+    @property
+    def deep(self) -> bool:
+        """Whether the file holds whole numbers of 16 or 32 bits."""
+        return self.mode.startswith("I")
 
     @property
     def numbers(self) -> np.ndarray | None:
@@ -159,7 +171,7 @@ class Reader:
     ids: tuple[tuple[int, tuple[int, int, int]], ...] = ()  # (number, its colour); (): the files hold colours
 
     def __call__(self, path: Path) -> Image.Image:
-        """An 8-bit RGB picture; a number without a colour is black.
+        """An 8-bit RGB picture; a number without a colour is ``UNKNOWN``.
 
         Raises:
             UserError: as ``read_picture``, or for a colour file where numbers are wanted.
@@ -169,10 +181,15 @@ class Reader:
         numbers = read_stored(path, indices=True).numbers
         if numbers is None:
             raise UserError(f"{path} holds colours, and the other label files hold ids; mend or remove it")
-        table = np.zeros((max(number for number, _ in self.ids) + 2, 3), np.uint8)
-        for number, colour in self.ids:
-            table[number] = colour
-        return Image.fromarray(table[np.clip(numbers, 0, len(table) - 1)])
+        ordered = sorted(self.ids)
+        known = np.array([number for number, _ in ordered])
+        colours = np.array([colour for _, colour in ordered] + [UNKNOWN], np.uint8)
+        if known[0] >= 0 and numbers.dtype == np.uint8:  # quick: one look-up in a small table
+            table = np.full((256, 3), UNKNOWN, np.uint8)
+            table[known[known < 256]] = colours[:-1][known < 256]
+            return Image.fromarray(table[numbers])
+        place = np.searchsorted(known, numbers).clip(max=len(known) - 1)
+        return Image.fromarray(colours[np.where(known[place] == numbers, place, len(known))])
 
 
 PICTURE = Reader()

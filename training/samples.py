@@ -1,4 +1,4 @@
-"""Looking at some or all files of one side of a data set, in bounded memory."""
+"""Looking at some or all files of one side of a data set, in bounded memory, and what a sample of them shows."""
 
 import contextlib
 import dataclasses
@@ -7,9 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from common.commandline import UserError
+from training.flatness import codes_of, even_neighbours
 from training.pairs import Pair
+from training.palettes import IGNORED
 from training.pictures import Stored, read_side
 
+MOST = 256  # classes
+FEW = 64  # so few numbers or colours are labels whatever they look like
+SMALL = 63  # ids up to here are small numbers
 MIDDLE = 1448  # pixels of a side: so much is looked at of a larger picture, and counted at once
 
 
@@ -45,3 +50,55 @@ def rgb(stored: Stored) -> np.ndarray:
         return values
     values = (values >> 8).clip(0, 255) if values.dtype != np.uint8 else values
     return np.repeat(values.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def exact(sample: Sequence[Stored]) -> bool:
+    """Whether a sample has at most 256 colours or numbers, and no JPEG."""
+    if any(stored.lossy for stored in sample):
+        return False
+    numbers = numbers_of(sample)
+    found: set[int] = set(numbers or ())
+    for stored in sample if numbers is None else ():
+        found |= set(np.unique(codes_of(rgb(stored))).tolist())
+    return len(found) <= MOST
+
+
+def numbers_of(sample: Sequence[Stored]) -> set[int] | None:
+    """The numbers in a sample of one-channel or grey files; None if a file holds colours."""
+    found: set[int] = set()
+    for stored in sample:
+        if stored.numbers is None:
+            return None
+        found |= set(np.unique(stored.numbers).tolist())
+    return found
+
+
+def unsmoothed(sample: Sequence[Stored]) -> bool:
+    """Whether there are few numbers, or neighbours are mostly equal in both directions."""
+    arrays = [codes_of(stored.values) if stored.values.ndim == 3 else stored.values for stored in sample]
+    if len(set().union(*(np.unique(array).tolist() for array in arrays))) <= FEW:
+        return True
+    across, pairs_across, down, pairs_down = np.sum([even_neighbours(array) for array in arrays], axis=0)
+    return min(across / max(pairs_across, 1), down / max(pairs_down, 1)) >= 0.5
+
+
+def are_ids(numbers: set[int], deep: bool) -> bool:
+    """Whether numbers are ids and not levels of grey. One number beside 0 or 255 makes a mask and no ids.
+
+    Args:
+        deep: they are from files of 16 or 32 bits, of which a picture shows the upper 8.
+    """
+    if deep:
+        seen = {number >> 8 for number in numbers}
+        steps = all(number % 257 == 0 for number in numbers) or all(
+            number % 256 == 0 or number == 65535 for number in numbers
+        )
+        return not (steps and 32768 <= max(numbers) <= 65535 and len(seen) == len(numbers))
+    others = numbers - {IGNORED}
+    if len(others) < 2:
+        return False
+    return max(others) <= SMALL or 2 * len(others) >= max(others)
+
+
+def deep(sample: Sequence[Stored]) -> bool:
+    return any(stored.deep for stored in sample)

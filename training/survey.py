@@ -6,6 +6,9 @@ what the label files hold                   what they are
 one channel or grey, at most 256 numbers,   ids, if the numbers are small (at most 63, or at least half of those
 no smoothing                                up to the largest one occur); 255 is then ignored. Else flat colours:
                                             0 and 255, or levels as 0, 128 and 255, are a class each
+16 or 32 bits, at most 256 numbers          ids, whatever the numbers are: 0, 1, 2, 300, or 7, 26001, 26002; 255, 65535
+                                            and what is below 0 are ignored. Flat colours only if all are levels of
+                                            grey in 16 bits, as 0, 32768 and 65535
 colours, at most 256, no smoothing          flat colours, each a class, however rare. A palette file counts by its
                                             colours; its index 255 is ignored
 JPEG, or smoothed at the borders            flat colours, if the areas without texture have few colours (see
@@ -34,19 +37,27 @@ from training.flatness import (
     between_neighbours,
     codes_of,
     colours_of,
-    even_neighbours,
     flatness,
     nearest,
     solid_pixels,
 )
 from training.pairs import Pair
 from training.palettes import IGNORED, Colour, Palette, id_colour, id_palette, own_palette
-from training.pictures import PICTURE, Reader, Stored
-from training.samples import MIDDLE, evenly, look, rgb, sample_of
+from training.pictures import PICTURE, UNKNOWN, Reader, read_side
+from training.samples import (
+    MIDDLE,
+    MOST,
+    are_ids,
+    deep,
+    evenly,
+    exact,
+    look,
+    numbers_of,
+    rgb,
+    sample_of,
+    unsmoothed,
+)
 
-MOST = 256  # classes
-FEW = 64  # so few numbers or colours are labels whatever they look like
-SMALL = 63  # ids up to here are small numbers
 FIRST_LOOK, SAMPLE = 8, 64  # files
 CROWD = 8  # so many colours that lie between their neighbours' are borders that were smoothed
 WISHES = ("auto", "colours", "ids", "picture")
@@ -92,6 +103,17 @@ class Survey:
             )
         return lines
 
+    def reader(self, palette: Palette | None) -> Reader:
+        """How the label files become pictures in the palette's colours."""
+        return Reader(tuple(palette.ids.items()) if palette and self.kind == "ids" else ())
+
+    def painted(self, palette: Palette) -> Counter:
+        """The pixels of each colour that the label files have as ``reader`` reads them."""
+        found: Counter = Counter()
+        for key, pixels in self.all.items():
+            found[palette.ids.get(key, UNKNOWN) if self.kind == "ids" else key] += pixels
+        return found
+
     def names(self) -> dict:
         """What ``palette`` calls each class: number or colour -> name."""
         if self.kind == "ids":
@@ -114,17 +136,19 @@ def survey(
     if wish == "picture":
         return Survey("picture", "as --labels says")
     indices = wish == "ids"
-    first = sample_of(train, side, FIRST_LOOK, indices)
-    if first and _exact(first) and (wish != "auto" or _unsmoothed(first)):
-        for grey in (True, False) if _numbers(first) is not None else (False,):
+    first = sample_of(train, side, FIRST_LOOK, indices) or sample_of(train, side, SAMPLE, indices)
+    if not first:
+        raise _none_readable(train, side)
+    if exact(first) and (wish != "auto" or unsmoothed(first)):
+        for grey in (True, False) if numbers_of(first) is not None else (False,):
             counts = None if wish == "ids" and not grey else _count(train, val, side, indices, grey, quiet)
             if counts is not None:
                 smoothed = _smoothed(counts.all, [*train, *val], side, indices, grey)
                 return _exact_survey(counts, smoothed, grey, wish)
+    _at_most_256(train, val, side, wish)
     if indices:
         raise UserError(
-            f"--labels ids: {train[0].b or train[0].a} or another label holds colours, JPEG or more than {MOST} "
-            "numbers; use --labels auto"
+            f"--labels ids: {train[0].b or train[0].a} or another label holds colours or is JPEG; use --labels auto"
         )
     return _look_closer(train, val, side, wish)
 
@@ -141,52 +165,37 @@ def kind_of_input(pairs: Sequence[Pair], side: str) -> Input:
     to 255 in its ``id_colour``, so that no number needs to be known beforehand.
     """
     first = sample_of(pairs, side, FIRST_LOOK)
-    if first and _exact(first) and _unsmoothed(first):
-        numbers = _numbers(first)
-        if numbers is not None and _are_ids(numbers):
-            return Input("ids", Reader(tuple((number, id_colour(number)) for number in range(256))))
+    if first and exact(first) and unsmoothed(first):
+        numbers = numbers_of(first)
+        if numbers is not None and are_ids(numbers, deep(first)):
+            more = _count(pairs, [], side, False, True, True) if deep(first) else None
+            known = sorted({*range(256), *(more.all if more else ())})
+            return Input("ids", Reader(tuple((number, id_colour(number)) for number in known if number >= 0)))
         return Input("colours", PICTURE)
     sample = sample_of(pairs, side, FIRST_LOOK * 2)
     flat = sample and flatness([rgb(stored) for stored in sample]).flat
     return Input("colours" if flat else "picture", PICTURE)
 
 
-def _exact(sample: Sequence[Stored]) -> bool:
-    """Whether a sample has at most 256 colours or numbers, and no JPEG."""
-    if any(stored.lossy for stored in sample):
-        return False
-    numbers = _numbers(sample)
-    found: set[int] = set(numbers or ())
-    for stored in sample if numbers is None else ():
-        found |= set(np.unique(codes_of(rgb(stored))).tolist())
-    return len(found) <= MOST
+def _none_readable(pairs: Sequence[Pair], side: str) -> UserError:
+    """Why nothing can be said of labels of which none can be read: what is wrong with the first."""
+    try:
+        read_side(pairs[0], side)
+    except UserError as error:
+        return UserError(f"none of the {len(pairs)} labels of the training split can be used: {error}")
+    return UserError(f"none of the {len(pairs)} labels of the training split could be read; try again")
 
 
-def _numbers(sample: Sequence[Stored]) -> set[int] | None:
-    """The numbers in a sample of one-channel or grey files; None if a file holds colours."""
-    found: set[int] = set()
-    for stored in sample:
-        if stored.numbers is None:
-            return None
-        found |= set(np.unique(stored.numbers).tolist())
-    return found
-
-
-def _unsmoothed(sample: Sequence[Stored]) -> bool:
-    """Whether there are few numbers, or neighbours are mostly equal in both directions."""
-    arrays = [codes_of(stored.values) if stored.values.ndim == 3 else stored.values for stored in sample]
-    if len(set().union(*(np.unique(array).tolist() for array in arrays))) <= FEW:
-        return True
-    across, pairs_across, down, pairs_down = np.sum([even_neighbours(array) for array in arrays], axis=0)
-    return min(across / max(pairs_across, 1), down / max(pairs_down, 1)) >= 0.5
-
-
-def _are_ids(numbers: set[int]) -> bool:
-    """Whether numbers are ids and not levels of grey. One number beside 0 or 255 makes a mask and no ids."""
-    others = numbers - {IGNORED, 65535}
-    if len(others) < 2:
-        return False
-    return max(others) <= SMALL or 2 * len(others) >= max(others)
+def _at_most_256(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str) -> None:
+    """UserError for files of ids of which there are too many for classes; a picture of 16 bits is none."""
+    sample = sample_of([*train, *val], side, SAMPLE, wish == "ids")
+    numbers = numbers_of(sample)
+    if numbers is not None and deep(sample) and len(numbers) > MOST and (wish == "ids" or unsmoothed(sample)):
+        raise UserError(
+            f"the labels hold {len(numbers)} numbers or more ({min(numbers)} to {max(numbers)}), and at most {MOST} "
+            "can be classes; write the class of each pixel in place of the number of each object, or use --labels "
+            "picture"
+        )
 
 
 @dataclass
@@ -197,6 +206,7 @@ class _Counts:
         default_factory=lambda: (Counter(), Counter())
     )  # training, validation
     ignored: set[Colour] = field(default_factory=set)  # the colours of index 255
+    deep: bool = False  # a file has 16 or 32 bits
 
     @property
     def all(self) -> Counter:
@@ -214,6 +224,7 @@ def _count(
                 bar.update()
                 for stored in look([pair], side, indices):
                     whole = stored.numbers if grey else stored.values
+                    found.deep |= stored.deep
                     if whole is None or stored.lossy:
                         return None
                     for start in range(0, len(whole), max(MIDDLE**2 // whole.shape[1], 1)):
@@ -270,12 +281,19 @@ def _exact_survey(found: _Counts, smoothed: set[int], grey: bool, wish: str) -> 
     train, val = ({k: n for k, n in pixels.items() if k not in smoothed} for pixels in found.pixels)
     total = found.all.total()
     borders = 1 - (sum(train.values()) + sum(val.values())) / max(total, 1)
-    if grey and (wish == "ids" or (wish == "auto" and _are_ids(set(train) | set(val)))):
-        numbers = set(train) | set(val)
-        ignored = tuple(sorted(numbers & {IGNORED, 65535}))
-        if len(numbers) - len(ignored) < 2:
-            ignored = ()
-        return Survey("ids", "whole numbers in every file", True, train, val, ignored, borders)
+    numbers = set(train) | set(val)
+    ids = grey and are_ids(numbers, found.deep)
+    if grey and (wish == "ids" or (wish == "auto" and ids)):
+        negative = {number for number in numbers if number < 0}
+        ignored = numbers & {IGNORED, 65535} | negative
+        if len(numbers - ignored) < 2:
+            ignored = negative
+        return Survey("ids", "whole numbers in every file", True, train, val, tuple(sorted(ignored)), borders)
+    if ids and found.deep:
+        raise UserError(
+            f"--labels {wish}: the labels are numbers of more than 8 bits ({min(numbers)} to {max(numbers)}) and no "
+            "colours; use --labels ids"
+        )
     painted = [{_colour(key, grey): n for key, n in split.items()} for split in (train, val)]
     return Survey(
         "colours", "the same few in every file", True, *painted, tuple(sorted(found.ignored)), borders
