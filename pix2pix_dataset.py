@@ -291,8 +291,8 @@ def describe(root: Path, options: argparse.Namespace) -> Survey:
         print(*seen.notes(palette), sep="\n", end="\n" if seen.notes(palette) else "")
     if faults:
         raise UserError(
-            f"{root}: {faults} {'fault' if faults == 1 else 'faults'}, listed above; mend or remove these files, or "
-            "leave broken pictures out of a training with --skip-broken"
+            f"{root}: {faults} {'fault' if faults == 1 else 'faults'}, listed above; mend them, or remove these files "
+            "(--skip-broken leaves single pictures out of a training)"
         )
     if not {"val", "test"} & found.keys():
         raise UserError(f"{root} has no val/ and no test/; a training needs one of them to be judged on")

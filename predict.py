@@ -149,6 +149,19 @@ def inputs(source: Path, output: Path, direction: str = "", labels: str = "auto"
     return jobs
 
 
+def distinct(jobs: list[tuple[Pair, Path]], endings: list[str]) -> None:
+    """UserError where two photos would write one PNG: x_ids.png is the ids of x.jpg, or the labels of x_ids.jpg."""
+    seen: dict[Path, Path] = {}
+    for pair, png in jobs:
+        for ending in endings:
+            written = png.with_name(f"{png.stem}{ending}.png")
+            if written in seen:
+                raise UserError(
+                    f"{seen[written]} and {pair.a} would both write {written.name}; rename one of them"
+                )
+            seen[written] = pair.a
+
+
 def below(source: Path) -> dict[str, Path]:
     try:
         return pictures_below(source)
@@ -212,14 +225,11 @@ def main() -> None:
     palette = found["palette"]
     if options.ids and palette is None:
         raise UserError("--ids: the labels of this run have no classes; its palette is none")
-    if options.ids and max(palette.ids, default=0) > 65535:
-        raise UserError(
-            f"--ids: the classes have numbers up to {max(palette.ids)}, and a PNG holds up to 65535"
-        )
     direction = options.direction if options.direction != "auto" else found["options"]["direction"]
     direction = direction if options.pairs else ""
     output = Path(options.output)
     jobs = inputs(Path(options.input), output, direction, "ids" if palette and palette.ids else "colours")
+    distinct(jobs, ["", *(["_ids"] if options.ids else []), *(["_overlay"] if options.overlay else [])])
     meter = SplitMeter(palette) if options.score else None
     scaling, how = scaling_for(options, found["options"])
     print(f"computing {how}", file=sys.stderr)

@@ -31,7 +31,16 @@ from draggan.app.handlers import Handlers
 from draggan.app.layout import I18N, STYLE, components, theme
 from draggan.app.models import Models
 from draggan.app.page_state import SHOWN
-from draggan.app.scripts import KEYS, READ_ALOUD, REMEMBER, RESET_SLIDERS, UNSAVED, VISITOR
+from draggan.app.scripts import (
+    KEYS,
+    READ_ALOUD,
+    REMEMBER,
+    RESET_SLIDERS,
+    SEED_IF_NEW,
+    SEED_SEEN,
+    UNSAVED,
+    VISITOR,
+)
 from draggan.app.sessions import LIVE_SESSIONS, Sessions
 from draggan.app.settings import RANGES
 from draggan.edits import EDITS, report_problems
@@ -83,8 +92,9 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
-    for event in (parts["seed"].submit, parts["seed"].blur):
-        on(event, handlers.seed_typed, ("seed",))
+    parts["seed"].focus(None, parts["seed"], None, js=SEED_SEEN)
+    for event, script in ((parts["seed"].submit, SEED_SEEN), (parts["seed"].blur, SEED_IF_NEW)):
+        on(event, handlers.seed_typed, ("seed",), js=script)
     on(parts["random"].click, handlers.random)
     # Not preprocessed: of a file that is no picture, the session says so better than Gradio does.
     # The last one counts: a photo may be put in while the one before is being opened or taken away.

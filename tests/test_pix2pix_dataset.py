@@ -14,8 +14,9 @@ from segmentation_data import SIDE, command, error_of, make_pairs, picture_pair
 from common.commandline import UserError
 from pix2pix_dataset import Augment, EpochSampler, PairDataset
 from training.pairs import find_pairs, resolve
-from training.pictures import read_picture
+from training.pictures import PICTURE, read_picture
 from training.sizes import square
+from training.survey import kind_of_input
 
 
 def halves(item) -> tuple[np.ndarray, np.ndarray]:
@@ -258,3 +259,29 @@ def test_the_check_shows_the_classes(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "labels: colours" in done.stdout
     assert re.search(r"2 classes\n +75.0000%  200-30-30\n +25.0000%  0-0-0\n +0.0000%  ignored", done.stdout)
+
+
+def test_sides_of_pairs_under_other_names_are_no_files_with_two_halves(tmp_path):
+    root = write(tmp_path, lambda k: painted(bands(k, [0, 1]), [(0, 0, 0), (200, 30, 30)]))
+    for split in ("train", "val"):
+        for side, name in (("A", "images"), ("B", "labels")):
+            (root / split / side).rename(root / split / name)
+    with pytest.raises(UserError, match=r"the same names in images/ and labels/; call .* A, the other B"):
+        find_pairs(root, "train")
+    with pytest.raises(UserError, match=r"test holds no pictures, for it is not there"):
+        find_pairs(root, "test")
+
+
+def test_photos_that_predict_takes_can_be_learned_from(tmp_path):
+    root = write(tmp_path, lambda k: painted(bands(k, [0, 1]), [(0, 0, 0), (200, 30, 30)]))
+    clear = np.full((SIDE, SIDE, 4), (10, 20, 30, 0), np.uint8)
+    Image.fromarray(clear).save(root / "train/A/0.png")
+    Image.open(root / "train/A/1.png").convert("CMYK").save(root / "train/A/1.tif")
+    (root / "train/A/1.png").unlink()
+    pairs = find_pairs(root, "train")
+    given = kind_of_input(pairs, "a")
+    data = PairDataset(root, "train", pairs=pairs, readers=(given.reader, PICTURE), scaling=square(SIDE))
+    assert (given.kind, len(data)) == ("picture", 6)
+    assert (data[0]["photo"] == 255).all()  # on white, as predict.py shows it
+    with pytest.raises(UserError, match=r"0.png is partly transparent"):
+        PairDataset(root, "train", pairs=pairs, scaling=square(SIDE))

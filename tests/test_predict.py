@@ -10,7 +10,7 @@ from PIL import Image
 from segmentation_data import command, error_of, log_rows, picture_pair
 
 from common.commandline import UserError
-from predict import inputs, paint
+from predict import distinct, inputs, paint
 from training.checkpoint import load_generator
 
 
@@ -110,3 +110,18 @@ def test_pairs_are_not_looked_for_above_or_below_a_split(pairs, tmp_path):
         inputs(folder / "A", tmp_path / "out", "AtoB")
     with pytest.raises(UserError, match=r"holds no pictures"):
         inputs(tmp_path / "nothing", tmp_path / "out", "AtoB")
+
+
+def test_two_photos_do_not_write_one_file(checkpoint, tmp_path):
+    for name in ("x.png", "x_ids.png"):
+        Image.new("RGB", (32, 32)).save(tmp_path / name)
+    jobs = inputs(tmp_path, tmp_path / "out")
+    distinct(jobs, ["", "_overlay"])
+    with pytest.raises(UserError, match=r"x.png and .*x_ids.png would both write x_ids.png"):
+        distinct(jobs, ["", "_ids"])
+    done = command(
+        *("--checkpoint", checkpoint, "--input", tmp_path, "--output", tmp_path / "out", "--ids"),
+        script="predict.py",
+    )
+    assert "would both write x_ids.png" in error_of(done)
+    assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from FCN_network2 import Generator, GeneratorParams
 from training.labels import Labels
 from training.networks import Networks
 from training.options import TrainOptions
-from training.palettes import palette_of, palette_state
+from training.palettes import Palette, palette_of, palette_state
 from training.pictures import Reader
 from training.survey import Input
 
@@ -109,10 +109,14 @@ def load_init(path: Path) -> dict:
 
 
 @torch.no_grad()
-def take_over(saved: dict, networks: Networks) -> tuple[int, list[str]]:
+def take_over(saved: dict, networks: Networks, palette: Palette | None = None) -> tuple[int, list[str]]:
     """Start from another run's weights: those of the same name and shape, of every network that both have.
 
-    The generator starts from the average. Of its last layer each colour that both runs know is taken.
+    The generator starts from the average. Of its last layer each colour that both runs know is taken; of ids only
+    where it stands for the same number.
+
+    Args:
+        palette: the classes of the new run.
 
     Returns:
         how many tensors were taken, and in words what was not.
@@ -125,9 +129,12 @@ def take_over(saved: dict, networks: Networks) -> tuple[int, list[str]]:
             left.append(f"{name} (the checkpoint has none)")
             continue
         if name == "generator":
-            theirs = theirs | _paint_by_colour(
-                own, theirs, saved["generator"]["colours"], networks.params.colours
-            )
+            before = _numbered(saved["generator"]["colours"], palette_of(saved.get("palette", "none")))
+            now = _numbered(networks.params.colours, palette)
+            theirs = theirs | _paint_by_colour(own, theirs, before, now)
+            new = len(set(now) - set(before))
+            if before and new:
+                left.append(f"{new} of {len(now)} colours (the checkpoint does not know them)")
         fits = {key for key, value in own.items() if key in theirs and theirs[key].shape == value.shape}
         for key in fits - {"colours"}:
             own[key].copy_(theirs[key])
@@ -137,12 +144,22 @@ def take_over(saved: dict, networks: Networks) -> tuple[int, list[str]]:
     return taken, left
 
 
+def _numbered(colours: Sequence, palette: Palette | None) -> list[tuple[tuple, int | None]]:
+    """Each colour with the id that it stands for, None where there are no ids."""
+    numbers = {tuple(map(float, colour)): number for number, colour in palette.ids.items()} if palette else {}
+    return [(tuple(map(float, colour)), numbers.get(tuple(map(float, colour)))) for colour in colours]
+
+
 def _paint_by_colour(own: dict, theirs: dict, before: list, now: Sequence) -> dict[str, Tensor]:
-    """The last layer for the colours ``now``: the rows of a colour that was there before, own rows for a new one."""
+    """The last layer for the colours ``now``: the rows of one that was there before, own rows for a new one.
+
+    Args:
+        before, now: as ``_numbered`` gives them.
+    """
     if not before or not now or own["paint.weight"].shape[1] != theirs["paint.weight"].shape[1]:
         return {}
-    old = {tuple(colour): k for k, colour in enumerate(before)}
-    same = [(k, old[tuple(colour)]) for k, colour in enumerate(now) if tuple(colour) in old]
+    old = {colour: k for k, colour in enumerate(before)}
+    same = [(k, old[colour]) for k, colour in enumerate(now) if colour in old]
     found = {}
     for key in ("paint.weight", "paint.bias"):
         rows = own[key].clone().unflatten(0, (4, len(now)))
@@ -166,7 +183,9 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
         generator = Generator(GeneratorParams(colours, saved["generator"]["width"]))
         generator.load_state_dict(saved["ema"])
         given = saved.get("input", {"kind": "picture", "ids": []})
-        reader = Reader(tuple((number, tuple(colour)) for number, *colour in given["ids"]))
+        reader = Reader(
+            tuple((number, tuple(colour)) for number, *colour in given["ids"]), given["kind"] == "picture"
+        )
         found = {
             "options": saved["options"],
             "palette": palette_of(saved["palette"]),

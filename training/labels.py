@@ -102,6 +102,7 @@ def _asked_for(found: Survey, wish: str) -> Palette:
             )
         strange = {key: pixels for key, pixels in found.all.items() if key not in palette.ids}
         palette = palette if not strange else _with_ignored(palette, strange)
+        strange = {key: pixels for key, pixels in strange.items() if key not in found.ignored}
     elif palette.ids:
         raise UserError(
             f"--palette {wish} holds ids, and the labels are colours ({_listed(found)}); give a file with lines "

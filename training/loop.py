@@ -225,7 +225,7 @@ class Training:
 
     def _take_over(self, init: dict) -> None:
         """Start from the weights of another run, and say which do not fit."""
-        taken, left = checkpoint.take_over(init, self.networks)
+        taken, left = checkpoint.take_over(init, self.networks, self.labels.palette)
         if self.main:
             rest = f"; not taken: {', '.join(left[:8])}{' …' if len(left) > 8 else ''}" if left else ""
             print(f"{taken} tensors taken from {self.options.init}{rest}")

@@ -153,10 +153,13 @@ def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
         if (root / "leftImg8bit").is_dir():
             pairs = _cityscapes_pairs(root, split, labels)
         else:
-            pairs = [Pair(name, path) for name, path in pictures_below(root / split).items()]
+            below = pictures_below(root / split)
+            _refuse_two_sides(root / split, below)
+            pairs = [Pair(name, path) for name, path in below.items()]
     if not pairs:
+        there = "" if (root / split).exists() else ", for it is not there"
         raise UserError(
-            f"{root / split} holds no pictures; expected A|B files in {root / split}/ or two folders "
+            f"{root / split} holds no pictures{there}; expected A|B files in {root / split}/ or two folders "
             f"{root / split}/A and {root / split}/B"
         )
     return pairs
@@ -180,12 +183,27 @@ def find_pairs_in(folder: Path, labels: str = "auto") -> list[Pair]:
     return find_pairs(above, folder.name, labels)
 
 
+def _refuse_two_sides(folder: Path, files: dict[str, Path]) -> None:
+    """UserError where two folders hold the same names: those are sides of pairs, and no A|B files."""
+    sides: dict[str, set[str]] = {}
+    for name in files:
+        first, slash, rest = name.partition("/")
+        sides.setdefault(first if slash else "", set()).add(rest)
+    if len(sides) == 2 and "" not in sides:
+        (one, names), (other, others) = sides.items()
+        if 2 * len(names & others) > len(names):
+            raise UserError(
+                f"{folder} has the same names in {one}/ and {other}/; call the folder of the inputs A, the other B"
+            )
+
+
 def _partners(left: dict[str, Path], right: dict[str, Path], a: Path, b: Path) -> list[Pair]:
     lonely = sorted(left.keys() ^ right.keys())
     if lonely:
         side, other = (a, b) if lonely[0] in left else (b, a)
+        have = "1 picture has" if len(lonely) == 1 else f"{len(lonely)} pictures have"
         raise UserError(
-            f"{len(lonely)} pictures have no partner: {side / lonely[0]}.* is missing in {other}; "
+            f"{have} no partner: {side / lonely[0]}.* is missing in {other}; "
             "add or remove them so that both folders hold the same names"
         )
     return [Pair(name, left[name], right[name]) for name in left]

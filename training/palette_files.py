@@ -34,7 +34,9 @@ def read_palette(path: Path) -> Palette:
             raise ValueError("it is no text file of a palette's size")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or (
+            "it is no text" if isinstance(error, UnicodeError) else error
+        )
         raise UserError(
             f"--palette {str(path)[:200]} cannot be read ({reason}); write one with --write-palette"
         ) from error
@@ -53,7 +55,7 @@ def read_palette(path: Path) -> Palette:
             raise UserError(
                 f"{where}: the same colour or id as in line {seen[values]}; remove one of the two"
             )
-        if name == IGNORE:
+        if name.lower() == IGNORE:
             ignored.append(values)
         elif name.replace(" ", "_") in {known.replace(" ", "_") for known in classes}:
             raise UserError(f"{where}: the class {name} has a line already; give this one another name")
@@ -79,15 +81,22 @@ def _name_and_values(words: list[str], where: str) -> tuple[str, tuple[int, ...]
     name = " ".join(words[: len(words) - count])
     if not count or not name:
         raise UserError(f"{where}: expected `name r g b`, `name id` or `{IGNORE} …`, not `{' '.join(words)}`")
+    if any(_is_fraction(word) for word in words[1:]):
+        raise UserError(f"{where}: red, green, blue and ids are whole numbers, not `{' '.join(words[1:])}`")
     if "=" in name:
         raise UserError(f"{where}: a name cannot hold `=`, which the log puts between name and value")
     values = tuple(int(word) for word in words[-count:])
-    least = -(2**31) if name == IGNORE and count == 1 else 0
+    least = -(2**31) if name.lower() == IGNORE and count == 1 else 0
     if min(values) < least or max(values) > (255 if count == 3 else 65535):
         raise UserError(
             f"{where}: red, green and blue are 0 to 255, and an id is 0 to 65535; below 0 it can be ignored only"
         )
     return name, values
+
+
+def _is_fraction(word: str) -> bool:
+    whole, point, rest = word.partition(".")
+    return bool(point) and whole.isdecimal() and rest.isdecimal()
 
 
 def write_palette(

@@ -83,9 +83,9 @@ def read_picture(path: Path) -> Image.Image:
     return _as_rgb(open_picture(path), path)
 
 
-def read_photo(path: Path) -> Image.Image:
+def read_photo(path: Path, most: int = MOST_OF_A_PHOTO) -> Image.Image:
     """As ``read_picture``, for a photo that is no label: transparent parts are shown on white, CMYK becomes RGB."""
-    picture = open_picture(path, MOST_OF_A_PHOTO)
+    picture = open_picture(path, most)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -108,6 +108,10 @@ def _as_rgb(picture: Image.Image, path: Path) -> Image.Image:
         return picture.convert("RGB")
     if picture.mode in ("RGB", "L", "1"):
         return picture.convert("RGB")
+    if picture.mode == "F":
+        raise UserError(
+            f"{path} holds numbers with fractions; save ids as whole numbers, pictures with 8 bits"
+        )
     raise UserError(f"{path} is a {picture.mode} picture; save it as 8-bit RGB")
 
 
@@ -169,6 +173,7 @@ class Reader:
     """How the files of one side become RGB pictures: as they are, or numbers painted in colours."""
 
     ids: tuple[tuple[int, tuple[int, int, int]], ...] = ()  # (number, its colour); (): the files hold colours
+    photo: bool = False  # no labels: as ``read_photo``
 
     def __call__(self, path: Path) -> Image.Image:
         """An 8-bit RGB picture; a number without a colour is ``UNKNOWN``.
@@ -177,7 +182,7 @@ class Reader:
             UserError: as ``read_picture``, or for a colour file where numbers are wanted.
         """
         if not self.ids:
-            return read_picture(path)
+            return read_photo(path, MOST_PIXELS) if self.photo else read_picture(path)
         numbers = read_stored(path, indices=True).numbers
         if numbers is None:
             raise UserError(f"{path} holds colours, and the other label files hold ids; mend or remove it")
@@ -192,7 +197,7 @@ class Reader:
         return Image.fromarray(colours[np.where(known[place] == numbers, place, len(known))])
 
 
-PICTURE = Reader()
+PICTURE, PHOTO = Reader(), Reader(photo=True)
 
 
 def read_pair(

@@ -21,37 +21,32 @@ whole set are found. "No smoothing": at most 64 numbers, or neighbours are mostl
 photo of 256 grey levels.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from common.commandline import UserError
+from training.counting import Counts, borders_among, count, counted
 from training.flatness import (
     APART,
     TIGHT,
-    between_neighbours,
     codes_of,
     colours_of,
     flatness,
     nearest,
-    solid_pixels,
 )
 from training.pairs import Pair
 from training.palettes import IGNORED, Colour, Palette, id_colour, id_palette, own_palette
-from training.pictures import PICTURE, UNKNOWN, Reader, read_side
+from training.pictures import PHOTO, PICTURE, UNKNOWN, Reader, read_side
 from training.samples import (
-    MIDDLE,
     MOST,
+    SMALL,
     are_ids,
     deep,
-    evenly,
     exact,
-    look,
     numbers_of,
     rgb,
     sample_of,
@@ -60,6 +55,7 @@ from training.samples import (
 
 FIRST_LOOK, SAMPLE = 8, 64  # files
 CROWD = 8  # so many colours that lie between their neighbours' are borders that were smoothed
+UPPER = "of 16 bits the upper 8 are used"
 WISHES = ("auto", "colours", "ids", "picture")
 
 
@@ -139,16 +135,29 @@ def survey(
     first = sample_of(train, side, FIRST_LOOK, indices) or sample_of(train, side, SAMPLE, indices)
     if not first:
         raise _none_readable(train, side)
-    if exact(first) and (wish != "auto" or unsmoothed(first)):
-        for grey in (True, False) if numbers_of(first) is not None else (False,):
-            counts = None if wish == "ids" and not grey else _count(train, val, side, indices, grey, quiet)
-            if counts is not None:
-                smoothed = _smoothed(counts.all, [*train, *val], side, indices, grey)
+    numbers, flat = numbers_of(first), unsmoothed(first)
+    if any(stored.lossy for stored in first):
+        if indices or (numbers is not None and max(numbers) <= SMALL):
+            raise UserError(
+                f"{train[0].b or train[0].a} and its like hold ids in JPEG or another lossy format, which changes "
+                "them; save them as PNG, or use --labels picture if they are pictures"
+            )
+    elif numbers is not None and deep(first) and not (indices or flat) and are_ids(numbers, True):
+        return Survey(
+            "picture", f"numbers of 16 bits that change from pixel to pixel, as depth does; {UPPER}"
+        )
+    elif exact(first) and (wish != "auto" or flat):
+        forms = (True, False) if numbers is not None else (False,)
+        for grey in (True,) if indices or deep(first) else forms:
+            counts = count(train, val, side, indices, grey, quiet)
+            if counts is not None and len(counts.all) <= MOST:
+                smoothed = borders_among(counts.all, [*train, *val], side, indices, grey)
                 return _exact_survey(counts, smoothed, grey, wish)
-    _at_most_256(train, val, side, wish)
+    if numbers is not None and deep(first) and (indices or flat):
+        _refuse_more_than_256(train, val, side, indices)
     if indices:
         raise UserError(
-            f"--labels ids: {train[0].b or train[0].a} or another label holds colours or is JPEG; use --labels auto"
+            f"--labels ids: {train[0].b or train[0].a} or another label holds colours; use --labels auto"
         )
     return _look_closer(train, val, side, wish)
 
@@ -168,13 +177,13 @@ def kind_of_input(pairs: Sequence[Pair], side: str) -> Input:
     if first and exact(first) and unsmoothed(first):
         numbers = numbers_of(first)
         if numbers is not None and are_ids(numbers, deep(first)):
-            more = _count(pairs, [], side, False, True, True) if deep(first) else None
+            more = count(pairs, [], side, False, True, True) if deep(first) else None
             known = sorted({*range(256), *(more.all if more else ())})
             return Input("ids", Reader(tuple((number, id_colour(number)) for number in known if number >= 0)))
         return Input("colours", PICTURE)
     sample = sample_of(pairs, side, FIRST_LOOK * 2)
     flat = sample and flatness([rgb(stored) for stored in sample]).flat
-    return Input("colours" if flat else "picture", PICTURE)
+    return Input("colours", PICTURE) if flat else Input("picture", PHOTO)
 
 
 def _none_readable(pairs: Sequence[Pair], side: str) -> UserError:
@@ -186,11 +195,11 @@ def _none_readable(pairs: Sequence[Pair], side: str) -> UserError:
     return UserError(f"none of the {len(pairs)} labels of the training split could be read; try again")
 
 
-def _at_most_256(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str) -> None:
-    """UserError for files of ids of which there are too many for classes; a picture of 16 bits is none."""
-    sample = sample_of([*train, *val], side, SAMPLE, wish == "ids")
-    numbers = numbers_of(sample)
-    if numbers is not None and deep(sample) and len(numbers) > MOST and (wish == "ids" or unsmoothed(sample)):
+def _refuse_more_than_256(train: Sequence[Pair], val: Sequence[Pair], side: str, indices: bool) -> None:
+    """UserError for files of ids of which there are too many for classes."""
+    counts = count(train, val, side, indices, True, True)
+    if counts is not None and len(counts.all) > MOST:
+        numbers = counts.all
         raise UserError(
             f"the labels hold {len(numbers)} numbers or more ({min(numbers)} to {max(numbers)}), and at most {MOST} "
             "can be classes; write the class of each pixel in place of the number of each object, or use --labels "
@@ -198,81 +207,7 @@ def _at_most_256(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: st
         )
 
 
-@dataclass
-class _Counts:
-    """What the label files of both splits hold, by number or by code of a colour."""
-
-    pixels: tuple[Counter, Counter] = field(
-        default_factory=lambda: (Counter(), Counter())
-    )  # training, validation
-    ignored: set[Colour] = field(default_factory=set)  # the colours of index 255
-    deep: bool = False  # a file has 16 or 32 bits
-
-    @property
-    def all(self) -> Counter:
-        return self.pixels[0] + self.pixels[1]
-
-
-def _count(
-    train: Sequence[Pair], val: Sequence[Pair], side: str, indices: bool, grey: bool, quiet: bool
-) -> _Counts | None:
-    """Count every file; None where there are more than 256, or colours where ``grey`` expects numbers."""
-    found = _Counts()
-    with tqdm(total=len(train) + len(val), desc="reading labels", disable=quiet, leave=False) as bar:
-        for pixels, pairs in zip(found.pixels, (train, val), strict=True):
-            for pair in pairs:
-                bar.update()
-                for stored in look([pair], side, indices):
-                    whole = stored.numbers if grey else stored.values
-                    found.deep |= stored.deep
-                    if whole is None or stored.lossy:
-                        return None
-                    for start in range(0, len(whole), max(MIDDLE**2 // whole.shape[1], 1)):
-                        rows = whole[start : start + max(MIDDLE**2 // whole.shape[1], 1)]
-                        numbers = rows if grey else codes_of(rgb(dataclasses.replace(stored, values=rows)))
-                        pixels.update(_counted(numbers))
-                        if len(pixels) > MOST:
-                            return None
-                    found.ignored |= {stored.ignored} if stored.ignored else set()
-    return found if len(found.all) <= MOST else None
-
-
-def _smoothed(every: Counter, pairs: Sequence[Pair], side: str, indices: bool, grey: bool) -> set[int]:
-    """Those that are borders and no classes: a crowd that never fills an area and lies between its neighbours."""
-    if len(every) < CROWD + 2:
-        return set()
-    solid: set[int] = set()
-    between: Counter = Counter()
-    seen: Counter = Counter()
-    for files in (evenly(pairs, SAMPLE), pairs):  # all of them only if the sample shows a crowd
-        for stored in look(files, side, indices):
-            numbers = stored.numbers if grey else codes_of(rgb(stored))
-            if numbers is None:
-                continue
-            solid |= set(np.unique(numbers[solid_pixels(numbers)]).tolist())
-            channels = numbers[..., None] if grey else rgb(stored)
-            between.update(_counted(numbers[between_neighbours(channels)]))
-            seen.update(_counted(numbers))
-        crowd = {key for key in seen.keys() - solid if between[key] >= 0.5 * seen[key]}
-        large = len(crowd) >= max(CROWD, 2 * (len(every) - len(crowd)))
-        if not large or sum(every[key] for key in crowd) > 0.4 * every.total() or len(every) - len(crowd) < 2:
-            return set()
-        between, seen = Counter(), Counter()
-    return crowd
-
-
-def _counted(numbers: np.ndarray) -> dict[int, int]:
-    """How often each number occurs. Runs of one number are counted at once: labels are made of them."""
-    flat = numbers.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] - 1)) if flat.size else np.zeros(0, int)
-    lengths = np.diff(starts, append=flat.size)
-    values, index = np.unique(flat[starts], return_inverse=True)
-    return dict(
-        zip(values.tolist(), np.bincount(index, lengths, len(values)).astype(int).tolist(), strict=True)
-    )
-
-
-def _exact_survey(found: _Counts, smoothed: set[int], grey: bool, wish: str) -> Survey:
+def _exact_survey(found: Counts, smoothed: set[int], grey: bool, wish: str) -> Survey:
     """The survey of labels that were counted in every file.
 
     Args:
@@ -284,6 +219,10 @@ def _exact_survey(found: _Counts, smoothed: set[int], grey: bool, wish: str) -> 
     numbers = set(train) | set(val)
     ids = grey and are_ids(numbers, found.deep)
     if grey and (wish == "ids" or (wish == "auto" and ids)):
+        if max(numbers) > 65535:
+            raise UserError(
+                f"the labels hold ids up to {max(numbers)}; classes have numbers up to 65535, write smaller ones"
+            )
         negative = {number for number in numbers if number < 0}
         ignored = numbers & {IGNORED, 65535} | negative
         if len(numbers - ignored) < 2:
@@ -310,25 +249,26 @@ def _colour(key: int, grey: bool) -> Colour:
 
 def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: str) -> Survey:
     """JPEG, smoothed borders, or pictures."""
-    samples = [
-        [rgb(stored) for stored in sample_of(pairs, side, most)]
-        for pairs, most in ((train, SAMPLE), (val, SAMPLE // 2))
-    ]
+    halves = [sample_of(pairs, side, most) for pairs, most in ((train, SAMPLE), (val, SAMPLE // 2))]
+    samples = [[rgb(stored) for stored in half] for half in halves]
     found = flatness(samples[0] + samples[1])
     if not found.flat and wish == "auto":
         share, colours = f"{found.tight:.0%}", len(found.colours)
         why = f"{share} of the areas without texture have one of {colours} colours; in label maps {TIGHT:.0%} have"
-        return Survey("picture", why)
+        why = f"more than {MOST} colours" if colours > MOST else why
+        return Survey("picture", f"{why}; {UPPER}" if deep(halves[0]) else why)
+    if wish == "colours" and len(found.colours) > MOST:
+        raise UserError(f"--labels colours: the labels have more than {MOST} colours; use --labels picture")
     if len(found.colours) < 2:
         raise UserError(
-            f"--labels {wish}: {train[0].b or train[0].a} and its like are not painted in a few flat colours; use "
-            "--labels auto or picture"
+            f"{train[0].b or train[0].a} and its like have one flat colour and no other, so there is nothing to tell "
+            "apart; add labels with another, or use --labels picture"
         )
     counts = []
     for sample in samples:
         every: Counter = Counter()
         for picture in sample:
-            every.update(_counted(codes_of(picture)))
+            every.update(counted(codes_of(picture)))
         codes, pixels = (np.array(list(each), int) for each in (every.keys(), every.values()))
         index, distance = nearest(colours_of(codes), found.colours)
         inside = np.bincount(index, pixels * (distance <= APART), len(found.colours)).astype(int)

@@ -1,10 +1,12 @@
 // The picture as the place to work: points, the painted region, zoom, and the picture before.
 // Gradio runs this once for its HTML component, with `element`, `props`, `trigger` and `watch`.
 //
-// props.value, from the server: {image, before, size, handles, targets, moving, region, landmarks, edit, ack, words}.
+// props.value, from the server: {image, before, size, handles, targets, moving, region, landmarks, edit, ack, words,
+// version, running}.
 // Points are [x, y] in pixels of the generator's picture, pixel centres at whole numbers.
 // To the server go operations in their order, in batches: {ops: [{op, ...}], seq}. Each answer says in `ack` up to which
 // one it has them. Until then they are drawn as they will be, so that a point is there as soon as it is put down.
+// Answers may overtake each other. So when all is quiet, {seen: version} asks whether the page shows the newest one.
 
 const find = name => element.querySelector(name)
 const viewport = find('.viewport'), stage = find('.stage'), tools = find('.tools')
@@ -18,6 +20,8 @@ const ZOOM_MOST = 8
 let state = {size: 1024, handles: [], targets: [], ack: 0}
 let waiting = [], sent = 0, next = 0, sentAt = 0  // operations not yet acknowledged; how many of them are on their way
 let tool = 'points', zoom = 1
+const QUIET = 600, QUIET_AT_WORK = 4000    // ms without an answer; while a task is at work one comes twice a second
+let asking = 0
 
 // ---- operations: the same on this side, until the server has answered
 
@@ -64,6 +68,8 @@ setInterval(flush, 1000)
 
 function received(value) {
     if (!value) return
+    clearTimeout(asking)
+    asking = setTimeout(() => trigger('select', {seen: value.version}), value.running ? QUIET_AT_WORK : QUIET)
     if (value.ack > next) next = value.ack  // of the page before it was loaded again
     const answered = value.ack - (next - waiting.length)
     if (answered > 0) {

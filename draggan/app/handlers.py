@@ -122,8 +122,16 @@ class Handlers:
             yield self.error(error, request)
 
     def mark(self, request: gr.Request, event: gr.EventData) -> Values:
-        """Operations on the picture: {"ops": [...], "seq": number of the last one}; see canvas.js."""
+        """Operations on the picture: {"ops": [...], "seq": number of the last one}; see canvas.js.
+
+        Or {"seen": the view that the page shows}: it is told where it does not show the newest one.
+        """
         data = event._data if isinstance(event._data, dict) else {}
+        if "seen" in data:
+            session = self.sessions.known(request.session_hash)
+            if session is None or session.face is None or session.version == data["seen"]:
+                return values({})
+            return self.shown(session.view(), request, all_of_it=True)
         operations, number = data.get("ops"), data.get("seq")
         if not isinstance(operations, list) or not isinstance(number, int):
             return self.error(TranslatedError("bad_operation"), request)
@@ -234,8 +242,10 @@ class Handlers:
         except ERRORS as error:
             yield self.error(error, request)
 
-    def seed_typed(self, request: gr.Request, text: str) -> Values:
-        """A seed was typed, and Enter or Tab pressed."""
+    def seed_typed(self, request: gr.Request, text: str | None) -> Values:
+        """A seed was typed, and Enter or Tab pressed. None: it had been in the field before."""
+        if text is None:
+            return values({})
         try:
             session = self.session(request)
             seed = whole_number(text)

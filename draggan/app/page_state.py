@@ -86,6 +86,8 @@ def canvas(view: View, language: str) -> dict:
         "region": regions.to_url(view.region),
         "landmarks": None if points is None else points.round(1).tolist(),
         "ack": view.acknowledged,
+        "version": view.version,
+        "running": view.running,
         "words": {name: say(f"tool_{name}", language) for name in TOOLS},
     }
 

@@ -49,3 +49,8 @@ UNSAVED = """() => {
     })
     window.addEventListener('beforeunload', event => { if (results() > saved) event.preventDefault() })
 }"""
+
+# Leaving the seed's field says its text again. What was in it before, or was sent by Enter, is no new wish: in the
+# meantime another face may have been chosen.
+SEED_SEEN = "text => { window.dragganSeed = text; return text }"
+SEED_IF_NEW = "text => text === window.dragganSeed ? null : text"

@@ -182,9 +182,8 @@ class Session:
 
     # --- tasks ------------------------------------------------------------------------------------------------
 
-    @property
-    def running(self) -> bool:
-        return self._worker.running
+    running = property(lambda self: self._worker.running)
+    version = property(lambda self: self._worker.version)  # of what `view` shows
 
     def start(self) -> None:
         """Do what is marked, or go on where Stop has left it. Returns at once; see `watch`."""

@@ -168,3 +168,68 @@ def test_palette_files_keep_the_colours_that_they_call_transparent(tmp_path):
     assert "transparency" in Image.open(root / "train/B/0.png").info
     assert set(kind.all) == {(0, 0, 0), (200, 30, 30), (30, 90, 200)}
     assert read_as(root, choose_palette(kind, "auto"), kind) == set(choose_palette(kind, "auto").classes)
+
+
+def blocks(k: int, count: int) -> np.ndarray:
+    """(64, 64) of numbers below ``count`` in blocks of 8 x 8."""
+    return np.kron(np.random.default_rng(k).integers(0, count, (8, 8)), np.ones((8, 8), int))
+
+
+def test_300_numbers_are_not_cut_down_to_their_upper_bits(tmp_path):
+    root = write(tmp_path, lambda k: blocks(k, 300).astype(np.uint16), train=12)
+    with pytest.raises(UserError, match=r"the labels hold \d+ numbers or more .* at most 256"):
+        found(root)
+
+
+def test_ids_above_65535_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"the labels hold ids up to 70000"):
+        found(write(tmp_path, deep([0, 1, 70000], np.int32), "tif"))
+
+
+@pytest.mark.parametrize("wish", ["auto", "ids"])
+def test_ids_in_jpeg_are_refused_without_a_circle(tmp_path, wish):
+    root = write(tmp_path, lambda k: blocks(k, 4).astype(np.uint8), "jpg", quality=95)
+    with pytest.raises(UserError, match=r"B/0.jpg and its like hold ids in JPEG .* save them as PNG"):
+        found(root, wish=wish)
+
+
+def test_masks_of_two_kinds_are_named(tmp_path):
+    root = write(tmp_path / "mixed", lambda k: (blocks(k, 2) * (255 if k >= 6 else 1)).astype(np.uint8))
+    with pytest.raises(
+        UserError, match=r"train/B/0.png is a mask of 0 and 1, and .*val/B/6.png one of 0 and 255"
+    ):
+        found(root)
+    root = write(tmp_path / "voc", lambda k: np.where(blocks(k, 5) == 4, 255, blocks(k, 2)).astype(np.uint8))
+    assert found(root).ignored == (255,)
+
+
+COLOURS = np.array([(0, 0, 0), (200, 30, 30), (30, 90, 200), (10, 10, 10)], np.uint8)
+
+
+def test_ids_among_colours_are_named(tmp_path):
+    root = write(
+        tmp_path / "mixed", lambda k: COLOURS[blocks(k, 3)] if k % 2 else blocks(k, 3).astype(np.uint8)
+    )
+    with pytest.raises(UserError, match=r"train/B/0.png holds ids, and .*train/B/1.png colours"):
+        found(root)
+    # a file that happens to hold greys alone, and is saved as grey, is one of the others
+    root = write(
+        tmp_path / "grey", lambda k: COLOURS[blocks(k, 4)] if k % 2 else blocks(k, 2).astype(np.uint8) * 10
+    )
+    assert len(choose_palette(found(root), "auto").classes) == 4
+
+
+def test_numbers_that_change_from_pixel_to_pixel_are_no_classes(tmp_path):
+    ramp = np.arange(64 * 64).reshape(64, 64) // 8
+    root = write(tmp_path, lambda k: ((ramp + 100 * k) % 150).astype(np.uint16))
+    kind = found(root)
+    assert (kind.kind, "upper 8" in kind.why) == ("picture", True)
+    assert len(choose_palette(found(root, wish="ids"), "auto").classes) == 150
+
+
+def test_what_is_ignored_needs_no_line_in_a_palette_file(tmp_path):
+    root = write(tmp_path / "set", lambda k: np.where(blocks(k, 5) == 4, 255, blocks(k, 2)).astype(np.uint8))
+    (tmp_path / "mine.txt").write_text("ground 0\ntree 1\n")
+    palette = choose_palette(found(root), str(tmp_path / "mine.txt"))
+    assert list(palette.classes) == ["ground", "tree"]
+    assert palette.ids[255] in palette.void

@@ -1,5 +1,6 @@
 """Choosing a face, and what is done with results, on the real page in headless Chromium. Pictures: test-output/."""
 
+import threading
 import zipfile
 
 import av
@@ -7,6 +8,8 @@ from app_server import SLOW, STILL, note_says, wait_until
 from browser import OUTPUT
 from canvas import click_picture, fill
 from PIL import Image
+
+from draggan.app.handlers import Handlers
 
 
 def test_a_page_of_faces_and_favourites(visit, app):
@@ -121,3 +124,32 @@ def test_work_is_saved_and_opened_again(visit, app, tmp_path):
     (tmp_path / "other.draggan").write_bytes(b"something else")
     page.locator("#project input[type=file]").set_input_files(tmp_path / "other.draggan")
     note_says(page, "other.draggan is no project")
+
+
+def test_an_answer_that_comes_late_does_not_stay_on_the_page(visit, app, monkeypatch):
+    page, session = visit(), app.only_session()
+    shown, may_go, held = Handlers.shown, threading.Event(), threading.Event()
+
+    def slowly(self, view, request, **how):
+        """The answer of the seed 77 is on its way for longer than that of what is pressed next."""
+        answer = shown(self, view, request, **how)
+        if view.seed == 77 and view.version == session.version:
+            held.set()
+            assert may_go.wait(SLOW / 1000)
+        return answer
+
+    page.fill("#seed input", "6")
+    page.press("#seed input", "Enter")
+    page.wait_for_selector("#undo:not([disabled])", timeout=SLOW)
+    monkeypatch.setattr(Handlers, "shown", slowly)
+    page.fill("#seed input", "77")
+    page.press("#seed input", "Enter")
+    assert held.wait(SLOW / 1000)
+    page.click("#undo")
+    page.wait_for_selector("#redo:not([disabled])", timeout=SLOW)
+    monkeypatch.setattr(Handlers, "shown", shown)
+    may_go.set()
+    page.wait_for_selector("#redo[disabled]", timeout=SLOW)  # the late answer is there
+    page.wait_for_selector("#redo:not([disabled])", timeout=SLOW)  # and has been seen to be old
+    page.wait_for_function("document.querySelector('#seed input').value === '6'", timeout=SLOW)
+    assert session.face.subject.seed == 6
