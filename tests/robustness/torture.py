@@ -133,7 +133,7 @@ def ended(process: subprocess.Popen, limit: float) -> bool:
 
 
 def end_session(leader: subprocess.Popen) -> None:
-    """End what a part has started and what is still there: its session, which process groups of its own do not leave."""
+    """End what is still there of what a part has started: its session, which no process group of its own leaves."""
     while left := session(leader.pid):
         for number in left:
             with contextlib.suppress(ProcessLookupError):
