@@ -16,10 +16,11 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/robustness"
@@ -106,24 +107,32 @@ def torment(part: Part, scale: float, limit: float) -> Result:
         limit: seconds, or 0 for the part's own.
     """
     limit = limit or part.minutes * 60 * scale + STARTING
-    began = time.monotonic()
-    with tempfile.TemporaryFile("w+", errors="replace") as out:
-        process = subprocess.Popen(
-            [sys.executable, *arguments(part, scale)],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            hangs = not ended(process, limit)
-        finally:
-            end_session(process)
-        out.seek(0)
-        lines = out.read().splitlines()
+    began, lines = time.monotonic(), []
+    process = subprocess.Popen(
+        [sys.executable, *arguments(part, scale)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    listener = threading.Thread(target=listen, args=(process.stdout, lines), daemon=True)
+    listener.start()
+    try:
+        hangs = not ended(process, limit)
+    finally:
+        end_session(process)
+    listener.join(10)  # at once, unless something outside the session holds the pipe
     seconds = time.monotonic() - began
-    print("\n".join(f"  {line}" for line in lines[-200:]), flush=True)
     return judge(part, lines, process.returncode, f"not done after {limit:.0f} s" if hangs else "", seconds)
+
+
+def listen(stream: IO[str], lines: list[str]) -> None:
+    """Show what a part says, and keep it."""
+    for line in stream:
+        lines.append(line.rstrip("\n"))
+        print(f"  {lines[-1]}", flush=True)
 
 
 def ended(process: subprocess.Popen, limit: float) -> bool:
