@@ -1,11 +1,11 @@
 """Trainings that are ended at any moment and gone on with: the end is that of the run that was never stopped.
 
-    python tests/robustness/killed_runs.py --kills 40
+    python tests/robustness/killed_runs.py --kills 40 --fork
     python tests/robustness/killed_runs.py --signals 30 --seed 1
     python tests/robustness/killed_runs.py --script train_l1.py --at before:5+half:2,import:700:15
     python tests/robustness/killed_runs.py --kills 3 --keep output/killed     # the folders of trials that broke
 
-train_l1.py and train_cgan.py train for seconds on pictures made for it, each in a process of its own on one core.
+train_l1.py and train_cgan.py train for seconds on pictures made for it, each time in a process of its own on one core.
 ``kill -9`` falls before, in and after the writing of each file of a run, while modules are imported, and at any time;
 some runs are killed again while they go on. SIGINT, SIGTERM and SIGHUP fall while modules are imported and at any time;
 each must end in one line with its exit code. ``--resume`` must then go on, or a new start where nothing was begun.

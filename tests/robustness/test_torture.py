@@ -139,8 +139,8 @@ def test_ending_it_ends_the_part_at_work(broken):
 def test_the_command():
     done = run("torture.py", "--list", "--scale", "0.02")
     assert [line.split(None, 1) for line in done.stdout.splitlines()] == [
-        ["kills", "python tests/robustness/killed_runs.py --kills 1"],
-        ["signals", "python tests/robustness/killed_runs.py --signals 1"],
+        ["kills", "python tests/robustness/killed_runs.py --fork --kills 1"],
+        ["signals", "python tests/robustness/killed_runs.py --fork --signals 1"],
         ["downloads", "python tests/robustness/bad_input.py --downloads 4"],
         ["pictures", "python tests/robustness/bad_input.py --pictures 8"],
         ["fuzz", "python tests/robustness/fuzz.py --seed 1 --count 60"],

@@ -48,14 +48,14 @@ PARTS = (
     Part(
         "kills",
         "kill -9 at moments of a training, then --resume",
-        f"{HERE}/killed_runs.py --kills {{n}}",
+        f"{HERE}/killed_runs.py --fork --kills {{n}}",
         40,
         40,
     ),
     Part(
         "signals",
         "SIGINT, SIGTERM, SIGHUP to a training, then --resume",
-        f"{HERE}/killed_runs.py --signals {{n}}",
+        f"{HERE}/killed_runs.py --fork --signals {{n}}",
         30,
         30,
     ),

@@ -9,6 +9,7 @@ and ``+`` joins those of one run: the later ones end it while it goes on.
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +37,6 @@ DOOMED = ROOT / "tests/support/doomed.py"
 class Whole:
     """A run that nobody disturbed."""
 
-    script: str
     folder: Path
     files: list[str]  # that it renamed into place, in their order
     imports: int
@@ -78,16 +78,26 @@ class Trials:
         lines = [line.split(" ", 1) for line in self.journal.read_text().splitlines()]
         files = [value for kind, value in lines if kind == "file"]
         imports = sum(int(value) for kind, value in lines if kind == "imports")
-        return Whole(self.script, folder, files, imports, time.monotonic() - began)
+        return Whole(folder, files, imports, time.monotonic() - began)
 
     def trial(self, moments: str, folder: Path) -> list[str]:
         """End a run at its moments and go on with it: what broke, in words."""
         broke = []
         for number, moment in enumerate(moments.split("+")):
-            done = self.go_on(folder, moment) if number else self.run(folder, moment)
+            moment, done = (moment, self.go_on(folder, moment)) if number else self.stop(folder, moment)
             broke += wrong_end(done, moment, status(folder) == "finished")
         done = self.go_on(folder)
         return broke + (differences(folder, self.whole.folder) if done.code == 0 else [f"stuck: {done}"])
+
+    def stop(self, folder: Path, moment: str) -> tuple[str, Ended]:
+        """Begin a run and end it at a moment; at half that time where it was at its end before."""
+        done = self.run(folder, moment)
+        while moment.startswith("clock") and done.code == 0:
+            shutil.rmtree(folder)
+            _, seconds, *number = moment.split(":")
+            moment = ":".join(["clock", f"{float(seconds) / 2:.2f}", *number])
+            done = self.run(folder, moment)
+        return moment, done
 
     def go_on(self, folder: Path, moment: str = "never") -> Ended:
         """As its user would: with --resume, and anew where that says that nothing was begun."""
@@ -156,7 +166,7 @@ def said(error: str) -> list[str]:
 
 
 def wrong_end(done: Ended, moment: str, finished: bool) -> list[str]:
-    """What is not right about how a run ended, in words. One that was at its end may end as it would have."""
+    """What is not right about how a run ended, in words. One that goes on may be at its end before the moment."""
     number = int(float((moment.split(":") + ["", ""])[2] or signal.SIGKILL))
     if finished and done.code == 0:
         return []
