@@ -94,7 +94,7 @@ def main() -> None:
         if not (kills or signals or given):
             continue
         with tempfile.TemporaryDirectory(prefix="killed-runs-") as scratch:
-            trials = Trials(script, Path(scratch), options.fork)
+            trials = Trials(script, Path(scratch), options.fork, bool(kills or signals))
             moments = [
                 *given,
                 *moments_of_kills(trials.whole, kills, skip, rng),

@@ -57,18 +57,20 @@ class Ended:
 class Trials:
     """Trials of one script, in a scratch folder."""
 
-    def __init__(self, script: str, scratch: Path, fork: bool = False):
+    def __init__(self, script: str, scratch: Path, fork: bool = False, measure: bool = True):
         """
         Args:
             fork: import once for all processes that no import, signal or clock ends.
+            measure: the imports and seconds of the whole run are asked for.
 
         Raises:
             UserError: if the script fails by itself.
         """
-        self.script, self.scratch, self.fork = script, scratch, fork
+        self.script, self.scratch, self.fork = script, scratch, fork and not measure
         self.journal = scratch / "journal"
         self.pairs = make_pairs(scratch / "pairs")
         self.whole = self._whole(scratch / "whole")
+        self.fork = fork
 
     def _whole(self, folder: Path) -> Whole:
         began = time.monotonic()
