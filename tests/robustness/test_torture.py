@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from killed_trials import Ended, wrong_end
 from PIL import Image
 from same_runs import differences
 from torch.utils.tensorboard import SummaryWriter
@@ -29,6 +30,25 @@ def test_a_run_goes_on_after_kills_and_a_signal():
     done = run("killed_runs.py", "--fork", "--script", "train_cgan.py", "--at", at)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "2 kills, 0 breaks"
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "moment", "right"),
+    [
+        (-9, "", "before:3", True),
+        (143, "\repoch 1: 33% 2.1it/s\nstopped by SIGTERM; go on\n", "import:5:15", True),
+        (129, "stopped by SIGHUP\n", "clock:0.5:1", True),
+        (0, "", "before:3", False),
+        (None, "", "clock:0.5", False),
+        (-15, "", "import:5:15", False),
+        (143, "", "import:5:15", False),
+        (130, "stopped by Ctrl-C\n", "import:5:15", False),
+        (130, "stopped by Ctrl-C\nException ignored in: x\n", "import:5:2", False),
+        (1, "Traceback (most recent call last):\nKeyboardInterrupt\n", "clock:5:2", False),
+    ],
+)
+def test_which_ends_are_right(code, error, moment, right):
+    assert (wrong_end(Ended(code, error), moment, finished=False) == []) == right
 
 
 @pytest.fixture
