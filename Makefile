@@ -2,6 +2,7 @@
 #
 #   make app      set everything up and edit faces
 #   make test     set everything up and run all tests
+#   make torture  set everything up and try for about an hour to break it: kills, damaged files, a crowd in the app
 #   make train    set everything up and train on the sample that ships with the project
 #   make compare  set everything up and compare what is in output/: a table, and the page output/report.html
 #   make setup    only the environment
@@ -23,7 +24,7 @@ RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip --disable-pip-version-check
 FITS := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
 
-.PHONY: help app test train compare setup clean
+.PHONY: help app test torture train compare setup clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -35,6 +36,10 @@ app: setup
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py
 	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+torture: $(VENV)/.installed-dev
+	$(RUN) download_models.py
+	$(RUN) tests/robustness/torture.py $(ARGS)
 
 train: setup
 	$(RUN) download_models.py mobilenet_v2

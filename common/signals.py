@@ -9,6 +9,7 @@ So whatever a script writes must bear ``kill -9`` at any moment. A signal is the
 Several processes of one run (ranks) have one voice: a pipe with one byte in it. Whoever reads the byte may speak.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -39,6 +40,7 @@ def install() -> None:
     for number in NAMES:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    atexit.register(_too_late)  # the first that is registered is the last that is called
     if not hasattr(os, "register_at_fork"):  # Windows
         return
     # Python calls a handler only between two of its own instructions. This pipe is written to at once.
@@ -161,6 +163,16 @@ def _end(number: int, _: object = None) -> None:
         _end_children()
     finally:
         os._exit(exit_code(number))
+
+
+def _too_late() -> None:
+    """All is done. Python now takes its handlers away before its modules, which with torch takes a while.
+
+    A signal in that time would end a finished script without a word.
+    """
+    for number in NAMES:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end_children() -> None:

@@ -54,6 +54,7 @@ class Trial:
 TRIALS = {
     "make app": Trial(f"--port {PORT} --device cpu", serves=True),
     "make test": Trial(ONE_TEST),
+    "make torture": Trial("--only downloads --scale 0.02"),
     "make train": Trial(TRAIN),
     "make compare": Trial(),
     "python -m pip install -r": Trial("--dry-run --quiet"),

@@ -78,6 +78,7 @@ class Training:
         self.data = load_data(root, options, self.accelerator, saved)
         self.beginning.check_data(self.data)
         options.settle(self.data.survey.kind == "picture")
+        self.beginning.settle(options)
         self.labels = read_labels(
             *(self.data.label_sample, self.data.survey, self.data.palette),
             options.head,

@@ -59,6 +59,11 @@ class Beginning:
         numbers = {name: now for name, (_, now) in self.changes.items() if not isinstance(now, str)}
         return {f"changed_{name}": float(value) for name, value in numbers.items()}
 
+    def settle(self, options: TrainOptions) -> None:
+        """Keep what was decided on for the options that were left open: a resumed run keeps the same."""
+        open_ = [name for name, value in self.settings.items() if value is None]
+        self.settings |= {name: getattr(options, name) for name in open_}
+
     def check_data(self, data: Data) -> None:
         """Raise UserError if ``--dataset`` names another place and other data lie there."""
         found = self.folder.config().get("found", {})

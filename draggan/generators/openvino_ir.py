@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .plain_objects import one_line
+
+MOST_LETTERS = 1000  # of a message: names in a file may be of any length
 ELEMENT_TYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "i64": np.dtype("<i8")}
 
 LAYER_TYPES = frozenset(
@@ -21,7 +24,10 @@ LAYER_TYPES = frozenset(
 
 
 class IRError(ValueError):
-    """The files are not the network that was expected; the message says what was met."""
+    """The files are not the network that was expected; the message says what was met, in one line."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text)[:MOST_LETTERS])
 
 
 @dataclass

@@ -66,6 +66,23 @@ with signals.last_step(status.write_text), signals.last_step(fail):
     assert not (tmp_path / "file").exists()
 
 
+@pytest.mark.parametrize("number", CODES)
+def test_a_script_that_is_done_ends_as_it_would_have(number):
+    """While Python takes its modules down, it has no handlers any more."""
+    code = f"""
+import os
+signals.install()
+class Last:
+    def __del__(self, kill=os.kill, sleep=time.sleep, pid=os.getpid()):
+        kill(pid, {number:d})
+        sleep(0.1)
+last = Last()
+{READY}"""
+    process = start(code)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+
+
 def test_code_that_never_comes_back_to_python_is_ended():
     code = f"""
 import ctypes

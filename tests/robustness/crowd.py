@@ -214,10 +214,12 @@ def main() -> None:
     for reason, count in sorted(tally.refused.items()):
         print(f"refused: {reason} ({count})")
     print(f"memory: {before} MiB before, {most} at most, {after} after; tracebacks in the log: {faults}")
-    for fault in tally.wrong:
+    wrong = [*tally.wrong, *([] if alive else ["the app ended"])]
+    wrong += [f"{after - before} MiB are not given back"] if after > before + MOST_GROWTH else []
+    for fault in wrong:
         print(f"WRONG: {fault}")
-    if tally.wrong or not alive or after > before + MOST_GROWTH:
-        sys.exit(1)
+    print(f"{sum(map(len, tally.seconds.values()))} requests, {len(wrong)} breaks")
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

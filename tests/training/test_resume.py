@@ -51,6 +51,14 @@ def test_resume_names_the_settings_that_differ(trained, pairs):
         Training(options(pairs, trained, *LEARN, "--resume", kind=CganOptions), "train_cgan")
 
 
+def test_a_checkpoint_says_how_open_options_were_decided(pairs, tmp_path):
+    """Whether it is of a run that was resumed or not."""
+    found = options(pairs, tmp_path / "run", kind=CganOptions)
+    assert found.d_every is None
+    settings = Training(found, "train_cgan").beginning.settings
+    assert (settings["d_every"], settings["lambda_features"], settings["gan_start"]) == (4, 0.0, 0.6)
+
+
 def test_resume_without_a_run_or_with_a_damaged_checkpoint(trained, pairs, tmp_path):
     with pytest.raises(UserError, match=r"holds no run to resume"):
         Training(options(pairs, tmp_path / "none", "--resume"), "train_l1")

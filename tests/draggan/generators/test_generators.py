@@ -149,6 +149,16 @@ def test_the_ir_reader_says_what_it_met(tmp_path, changes, says):
         read_ir(tmp_path / "n.xml", tmp_path / "n.bin")
 
 
+@pytest.mark.parametrize("version", ["\u202e", "\u2028", "9" * 100_000])
+def test_what_a_file_says_stays_in_one_short_line(tmp_path, version):
+    fields = {"version": version, "type": "Const", "kind": "f32", "shape": "4", "offset": "0", "size": "16"}
+    (tmp_path / "n.xml").write_text(IR.format(edges="", **fields), encoding="utf-8")
+    with pytest.raises(IRError, match="expected OpenVINO IR version 10") as error:
+        read_ir(tmp_path / "n.xml", tmp_path / "n.bin")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) <= 1000
+
+
 def test_another_network_is_refused(tmp_path):
     for name in ("MappingNetwork", "SynthesisNetwork"):
         fields = {"version": "10", "type": "Const", "kind": "f32", "shape": "4", "offset": "0", "size": "16"}
