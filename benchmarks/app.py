@@ -34,8 +34,7 @@ from draggan.points import PointsTask
 ROOT = Path(__file__).resolve().parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT = 600_000  # ms
-STEPS = 60  # of the drags that are compared: about as many as a long edit takes
-HANDLE, TARGET = (400, 600), (700, 600)  # farther than so many steps reach
+HANDLE, TARGET = (400, 600), (700, 600)  # farther than 60 steps reach
 LOADED = "() => { const i = document.querySelector('#picture .shown'); return i && i.complete && i.naturalWidth > 0 }"
 NOTED = "words => new RegExp(words).test(document.querySelector('#note').innerText)"
 ANOTHER = """old => { const i = document.querySelector('#picture .shown');
@@ -47,6 +46,7 @@ class Options:
     rounds: int = option(5, "how often each figure is taken")
     port: int = option(7861, "port for the app")
     sessions: int = option(200, "sessions that are opened and dropped")
+    steps: int = option(60, "steps of the drags that are compared: about as many as a long edit takes")
 
 
 def told(what: str, seconds: list[float], bound: float | None = None) -> None:
@@ -121,59 +121,59 @@ def draw(page) -> None:
     page.mouse.up()
 
 
-def a_step(step_of: Callable[[], int]) -> np.ndarray:
-    """Watch a counter of steps go from 1 to STEPS: wall seconds a step, and CPU seconds of this process."""
+def a_step(step_of: Callable[[], int], steps: int) -> np.ndarray:
+    """Watch a counter go from 1 to so many steps: wall seconds a step, and CPU seconds of this process."""
 
     def clocks() -> np.ndarray:
         return np.array([time.perf_counter(), time.process_time()])
 
     first = None
-    while (now := step_of()) < STEPS:
+    while (now := step_of()) < steps:
         if first is None and now >= 1:
             first, began = now, clocks()
         time.sleep(0.01)
     return (clocks() - began) / (now - first)
 
 
-def alone(sessions: Sessions) -> np.ndarray:
+def alone(sessions: Sessions, steps: int) -> np.ndarray:
     """`a_step` of a drag that nobody watches."""
     face = sessions.models.face(sessions.models.default, 5)
-    task = PointsTask(face, [HANDLE], [TARGET], settings=Settings(max_steps=STEPS))
-    steps = [0]
+    task = PointsTask(face, [HANDLE], [TARGET], settings=Settings(max_steps=steps))
+    done = [0]
 
     def work() -> None:
         for progress in task:
-            steps[0] = progress.step
+            done[0] = progress.step
 
     thread = threading.Thread(target=work)
     thread.start()
-    seconds = a_step(lambda: steps[0])
+    seconds = a_step(lambda: done[0], steps)
     thread.join()
     return seconds
 
 
-def mark(session) -> None:
+def mark(session, steps: int) -> None:
     session.mark("clear_points")
-    session.set("max_steps", STEPS)
+    session.set("max_steps", steps)
     session.click(*HANDLE)
     session.click(*TARGET)
 
 
-def watched(sessions: Sessions) -> np.ndarray:
+def watched(sessions: Sessions, steps: int) -> np.ndarray:
     """The same in a session whose view is taken as the page takes it."""
     session = sessions.get("watched")
     session.generate(5)
-    mark(session)
+    mark(session, steps)
     session.start()
     watcher = threading.Thread(target=lambda: list(session.watch()))
     watcher.start()
-    seconds = a_step(lambda: session.screen.step)
+    seconds = a_step(lambda: session.screen.step, steps)
     watcher.join()
     sessions.drop("watched")
     return seconds
 
 
-def on_the_page(sessions: Sessions, browser, url: str) -> tuple[np.ndarray, int]:
+def on_the_page(sessions: Sessions, browser, url: str, steps: int) -> tuple[np.ndarray, int]:
     """The same, streamed to a page in Chromium on the same cores; also how many frames came."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
@@ -182,9 +182,9 @@ def on_the_page(sessions: Sessions, browser, url: str) -> tuple[np.ndarray, int]
     page.wait_for_function(LOADED)
     page.wait_for_timeout(1000)  # until it has nothing left to lay out
     (session,) = sessions._sessions.values()
-    mark(session)
+    mark(session, steps)
     page.click("#start")
-    seconds = a_step(lambda: session.screen.step)
+    seconds = a_step(lambda: session.screen.step, steps)
     frames = len(session._run._frames)
     page.wait_for_function(NOTED, arg="Ended|Done")
     context.close()
@@ -193,19 +193,19 @@ def on_the_page(sessions: Sessions, browser, url: str) -> tuple[np.ndarray, int]
     return seconds, frames
 
 
-def previews(browser, port: int, rounds: int) -> None:
-    points.LOOK_EVERY = STEPS + 1  # the target is so far that a look would end the drag
+def previews(browser, port: int, rounds: int, steps: int) -> None:
+    points.LOOK_EVERY = steps + 1  # the target is so far that a look would end the drag
     sessions = Sessions()
     sessions.models.face(sessions.models.default, 5)
     page = launch(Handlers(sessions, 5), server_name="127.0.0.1", server_port=port)
-    alone(sessions)  # warm
+    alone(sessions, steps)  # warm
     without, session, browsed, frames = [], [], [], 0
     for _ in range(rounds):  # in turns, so that other work on the machine meets all alike
-        without.append(alone(sessions))
-        session.append(watched(sessions))
-        seconds, frames = on_the_page(sessions, browser, page.local_url)
+        without.append(alone(sessions, steps))
+        session.append(watched(sessions, steps))
+        seconds, frames = on_the_page(sessions, browser, page.local_url, steps)
         browsed.append(seconds)
-    print(f"a step of a drag of {STEPS} steps, medians of {rounds}, taken in turns:")
+    print(f"a step of a drag of {steps} steps, medians of {rounds}, taken in turns:")
     for name, times in (
         ("nobody watches", without),
         ("watched, no browser", session),
@@ -242,8 +242,8 @@ def memory(count: int) -> None:
 
 def main() -> None:
     options = parse(Options, __doc__)
-    if options.rounds < 1 or options.sessions < 1:
-        raise UserError("--rounds and --sessions must be at least 1")
+    if options.rounds < 1 or options.sessions < 1 or options.steps < 2:
+        raise UserError("--rounds and --sessions must be at least 1, and --steps at least 2")
     if not shutil.which("chromium"):
         raise UserError("chromium is not there; on Debian and Ubuntu: apt install chromium")
     from playwright.sync_api import sync_playwright
@@ -253,7 +253,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         waits(browser, options.port, options.rounds)
-        previews(browser, options.port + 1, options.rounds)
+        previews(browser, options.port + 1, options.rounds, options.steps)
         browser.close()
     memory(options.sessions)
     print("load after: " + " ".join(f"{value:.1f}" for value in os.getloadavg()))

@@ -58,6 +58,7 @@ class Options:
     photos: str = option("photos", "a photo, or a folder of them")
     presets: str = option("fast,best", "one preset, or several with commas")
     starts: str = option("direction", "what the edits begin with: drag, direction, or both with a comma")
+    edits: str = option(",".join(EDITS), "what is tried on each photo, with commas")
     only: str | None = option(None, "names of photos, with commas; None: all")
     output: str = option("output/photos", "folder for photos.jsonl and pictures")
     report: bool = option(False, "print the table of --output and do nothing else")
@@ -78,6 +79,9 @@ def main() -> None:
     presets = options.presets.split(",")
     if unknown := [preset for preset in presets if preset not in PRESETS]:
         raise UserError(f"--presets {unknown[0]}: known are {', '.join(PRESETS)}")
+    edits = options.edits.split(",")
+    if unknown := [name for name in edits if name not in EDITS]:
+        raise UserError(f"--edits {unknown[0]}: known are {', '.join(EDITS)}")
     starts = options.starts.split(",")
     if unknown := [start for start in starts if start not in STARTS]:
         raise UserError(f"--starts {unknown[0]}: known are {', '.join(STARTS)}")
@@ -95,7 +99,7 @@ def main() -> None:
     for preset in presets:
         for path in photos.values():
             try:
-                for record in measure(path, preset, ways, generator, *tools, output):
+                for record in measure(path, preset, edits, ways, generator, *tools, output):
                     with (output / "photos.jsonl").open("a", encoding="utf-8") as file:
                         file.write(json.dumps(record) + "\n")
                     print(json.dumps(record), file=sys.stderr)
@@ -105,7 +109,15 @@ def main() -> None:
 
 
 def measure(
-    path: Path, preset: str, ways: dict, generator, detector, identity, perceptual, output: Path
+    path: Path,
+    preset: str,
+    names: list[str],
+    ways: dict,
+    generator,
+    detector,
+    identity,
+    perceptual,
+    output: Path,
 ) -> Iterator[dict]:
     """Invert one photo and edit it in each way, {start: directions or None}; writes pictures, yields lines."""
     photo = open_photo(path)
@@ -135,7 +147,7 @@ def measure(
     for way, directions in ways.items():
         subject = PhotoSubject(cut_out, found, detector, directions)
         name = f"{path.stem}_{preset}" if way == STARTS[0] else f"{path.stem}_{preset}_{way}"
-        edits, pictures = edit(subject, own, identity, photo, output / name)
+        edits, pictures = edit(subject, names, own, identity, photo, output / name)
         strip = [
             cv2.resize(each, STRIP, interpolation=cv2.INTER_AREA)
             for each in (cut_out.aligned, drawn, *pictures)
@@ -145,14 +157,16 @@ def measure(
         yield record | {"start": way} | edits
 
 
-def edit(subject: PhotoSubject, own, identity: Identity, photo, stem: Path) -> tuple[dict, list[np.ndarray]]:
-    """Every edit of an inverted photo: {edit: what was measured}, and the aligned pictures.
+def edit(
+    subject: PhotoSubject, names: list[str], own, identity: Identity, photo, stem: Path
+) -> tuple[dict, list[np.ndarray]]:
+    """These edits of an inverted photo: {edit: what was measured}, and the aligned pictures.
 
     Writes the whole photos as STEM_EDIT.png. own: the photo's descriptor.
     """
     start = subject.face()
     records, pictures = {}, []
-    for name in EDITS:
+    for name in names:
         task = EditTask(start, name)
         began, spent = time.perf_counter(), time.process_time()
         for _ in task:
@@ -201,17 +215,21 @@ def table(output: Path) -> str:
                 row["error"],
             )
             widths = zip(numbers, ("9.1f", "7.1f", "9.1f", "10.3f", "8.4f"), strict=True)
-            edits = [f"{row[name]['identity']:.3f} {verdict(row[name]):4}" for name in EDITS]
+            edits = [
+                f"{row[name]['identity']:.3f} {verdict(row[name]):4}" if name in row else "-"
+                for name in EDITS
+            ]
             lines.append(
                 f"  {row['photo']:15}"
                 + "".join(f"{number:{width}}" for number, width in widths)
                 + "".join(f"{text:>18}" for text in edits)
             )
-        verdicts = [verdict(row[name]) for row in rows for name in EDITS]
+        edited = [row[name] for row in rows for name in EDITS if name in row]
+        verdicts = [verdict(one) for one in edited]
         lines.append(
             f"  worst: identity {max(row['identity'] for row in rows):.3f}, "
             f"error {max(row['error'] for row in rows):.4f}, after an edit "
-            f"{max(row[name]['identity'] for row in rows for name in EDITS):.3f}; "
+            f"{max(one['identity'] for one in edited):.3f}; "
             f"edits shown by the rule: {len(verdicts) - verdicts.count('NO')} of {len(verdicts)}, "
             f"and by the editor: {verdicts.count('yes')}"
         )
