@@ -21,6 +21,7 @@ whole set are found. "No smoothing": at most 64 numbers, or neighbours are mostl
 photo of 256 grey levels.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ from training.samples import (
     SMALL,
     are_ids,
     deep,
+    evenly,
     exact,
     numbers_of,
     rgb,
@@ -56,6 +58,7 @@ from training.samples import (
 FIRST_LOOK, SAMPLE = 8, 64  # files
 CROWD = 8  # so many colours that lie between their neighbours' are borders that were smoothed
 UPPER = "of 16 bits the upper 8 are used"
+BLACK_TO_WHITE = 442.0  # distance in RGB: no grey is farther from another
 WISHES = ("auto", "colours", "ids", "picture")
 
 
@@ -70,6 +73,7 @@ class Survey:
     val: dict = field(default_factory=dict)
     ignored: tuple = ()  # those that are no class
     borders: float = 0.0  # share of the pixels that have colours of borders; they are no class
+    odd: tuple[str, ...] = ()  # files that seem to be something else, and why
 
     @property
     def all(self) -> Counter:
@@ -82,12 +86,24 @@ class Survey:
         if self.kind == "ids":
             return id_palette([key for key in keys if key not in self.ignored], self.ignored)
         palette = own_palette(keys, self.ignored)
+        if self.is_a_smoothed_mask:
+            return dataclasses.replace(palette, tolerance=BLACK_TO_WHITE)
         return palette.exact() if self.exact else palette
+
+    @property
+    def is_a_smoothed_mask(self) -> bool:
+        """Two greys and a smoothed border between them: each pixel is the nearer one, as by a threshold."""
+        greys = self.kind == "colours" and all(len(set(key)) == 1 for key in self.all)
+        return greys and self.borders > 0 and len(self.all) == 2 and not self.ignored
 
     def notes(self, palette: Palette | None) -> list[str]:
         """What a user should know of the classes, a line each."""
-        lines = []
-        if self.borders > 0.0005:
+        lines = list(self.odd)
+        if self.is_a_smoothed_mask:
+            lines.append(
+                f"{self.borders:.2%} of the label pixels are between the two greys and count as the nearer one"
+            )
+        elif self.borders > 0.0005:
             lines.append(
                 f"{self.borders:.2%} of the label pixels have colours of borders (JPEG or smoothing) and no class"
             )
@@ -264,8 +280,9 @@ def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: st
             f"{train[0].b or train[0].a} and its like have one flat colour and no other, so there is nothing to tell "
             "apart; add labels with another, or use --labels picture"
         )
-    counts = []
-    for sample in samples:
+    counts, outliers = [], []
+    for pairs, sample in zip((train, val), samples, strict=True):
+        outliers += _outliers(evenly(pairs, SAMPLE if pairs is train else SAMPLE // 2), sample, found.colours)
         every: Counter = Counter()
         for picture in sample:
             every.update(counted(codes_of(picture)))
@@ -277,4 +294,19 @@ def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: st
     outside = sum(split.pop(None) for split in counts)
     total = outside + sum(sum(split.values()) for split in counts)
     why = f"areas without texture have one of {len(found.colours)} colours; the rest are borders"
-    return Survey("colours", why, False, *counts, (), outside / max(total, 1))
+    return Survey("colours", why, False, *counts, (), outside / max(total, 1), tuple(outliers))
+
+
+def _outliers(pairs: Sequence[Pair], pictures: Sequence[np.ndarray], colours: Sequence[Colour]) -> list[str]:
+    """Files most of which have none of the colours, where the others have them nearly everywhere."""
+    shares = []
+    for picture in pictures:
+        codes, pixels = np.unique(codes_of(picture), return_counts=True)
+        shares.append(float(pixels[nearest(colours_of(codes), colours)[1] > APART].sum() / pixels.sum()))
+    if len(pairs) != len(pictures) or np.median(shares) > 0.2:  # broken ones were left out
+        return []
+    return [
+        f"{pair.b or pair.a}: {share:.0%} of it has none of the other labels' colours; is it a label map?"
+        for pair, share in zip(pairs, shares, strict=True)
+        if share > 0.5
+    ]

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from label_sets import bands, found, write
-from PIL import Image
+import torch
+from label_sets import bands, found, photo, write
+from PIL import Image, ImageDraw
 from segmentation_data import SIDE, SMALL, command, error_of, log_rows
 
 from common.commandline import UserError
@@ -233,3 +234,31 @@ def test_what_is_ignored_needs_no_line_in_a_palette_file(tmp_path):
     palette = choose_palette(found(root), str(tmp_path / "mine.txt"))
     assert list(palette.classes) == ["ground", "tree"]
     assert palette.ids[255] in palette.void
+
+
+def smoothed(k: int) -> np.ndarray:
+    """A mask of thin lines, made smaller with smoothing: (64, 64)."""
+    drawn = Image.new("L", (256, 256))
+    for line in np.random.default_rng(k).integers(0, 256, (4, 4)):
+        ImageDraw.Draw(drawn).line(line.tolist(), 255, 16)
+    return np.asarray(drawn.resize((64, 64), Image.Resampling.BILINEAR))
+
+
+def test_a_smoothed_mask_is_cut_at_the_half(tmp_path):
+    root = write(tmp_path, smoothed)
+    kind = found(root)
+    palette = choose_palette(kind, "auto")
+    assert kind.is_a_smoothed_mask
+    assert len(palette.classes) == 2
+    dark = min(palette.classes.values()) == next(iter(palette.classes.values()))
+    for k in range(6):
+        label = np.asarray(kind.reader(palette)(root / f"train/B/{k}.png"))
+        classes, outside = truth_classes(torch.from_numpy(label.copy()).permute(2, 0, 1)[None], palette)
+        wanted = (smoothed(k) > 127).astype(int)
+        assert not outside.any()
+        assert ((classes[0].numpy() == int(dark)) == (wanted == 1)).mean() > 0.93
+
+
+def test_a_photo_among_label_maps_is_named(tmp_path):
+    root = write(tmp_path, lambda k: photo(k, 64) if k == 3 else COLOURS[blocks(k, 3)], train=12)
+    assert found(root).notes(None)[0].startswith(f"{root}/train/B/3.png: ")
