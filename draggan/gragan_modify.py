@@ -176,6 +176,8 @@ def launch(
     names = {"own": own_names(server_name), "allowed": allowed}
     guard = Middleware(Guard, sent=handlers.sessions.served, share=share, login=login, **names)
     how |= {"server_name": server_name, "app_kwargs": {"middleware": [guard]}}
+    # Gradio keeps what each page shows, after it is closed as well, of the last 10,000: gigabytes in the end.
+    how |= {"state_session_capacity": 2 * (handlers.sessions.most or LIVE_SESSIONS)}
     # quiet: Gradio would tell people to put share=True into our code
     page.launch(max_file_size=MAX_BYTES, ssr_mode=False, prevent_thread_lock=True, quiet=True, **how)
     return page

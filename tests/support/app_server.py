@@ -62,6 +62,7 @@ class SlowServer(http.server.BaseHTTPRequestHandler):
 class RunningApp:
     url: str
     sessions: object  # of draggan.app.sessions
+    page: object  # the gr.Blocks
 
     def only_session(self):
         """The session of the one visitor who is there."""
@@ -115,7 +116,7 @@ def app(tmp_path_factory):
         sessions.models.face(sessions.models.default, 5)
         handlers = Handlers(sessions, 5, Fetches((sys.executable, "-c", fetch)))
         page = gragan_modify.launch(handlers, server_name="127.0.0.1", server_port=free_port())
-        yield RunningApp(page.local_url.rstrip("/"), sessions)
+        yield RunningApp(page.local_url.rstrip("/"), sessions, page)
         page.close(verbose=False)
         sessions.close()
         server.shutdown()

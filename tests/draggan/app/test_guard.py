@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from common.commandline import UserError
 from draggan.app import guard
 from draggan.app.guard import Guard, host_names
+from draggan.app.sessions import LIVE_SESSIONS
 
 COMMAND = (sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--device", "cpu")
 ADDRESS = "127.0.0.1:7860"
@@ -236,3 +237,12 @@ def test_the_command_with_a_password(tmp_path):
         process.terminate()
         process.wait(30)
     assert not list(tmp_path.glob("draggan-*"))
+
+
+def test_what_pages_show_is_not_kept_for_ever(app):
+    """By Gradio, of each page that has ever been open; it keeps 10,000 where nobody says otherwise."""
+    kept = app.page.app.state_holder
+    for k in range(3):
+        kept[f"passer-by {k}"]
+    assert len(kept.session_data) >= 3
+    assert kept.capacity <= 2 * LIVE_SESSIONS
