@@ -35,7 +35,7 @@ app: setup
 
 test: $(VENV)/.installed-dev
 	$(RUN) download_models.py
-	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(VENV)/.installed-dev
 	$(RUN) download_models.py

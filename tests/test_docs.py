@@ -24,6 +24,10 @@ from PIL import Image
 from segmentation_data import SIDE, SMALL, make_pairs, picture_pair
 
 from draggan.face import Subject
+from draggan.inversion import Preset
+from draggan.photo_editor import CutOut, PhotoTask
+from draggan.photo_editor import save as save_inversion
+from draggan.photos import find_faces, open_photo
 from draggan.project import Project, Result, save
 
 READ = {page: read(page) for page in PAGES}
@@ -67,7 +71,9 @@ TRIALS = {
     # 1: some faces do not show their edit, which a few steps cannot bring about
     "python draggan/edit_faces.py --edit": Trial("--seeds 3-4 --max-steps 4", codes=(0, 1)),
     "python draggan/edit_faces.py --model": Trial("--seeds 3 --max-steps 4", codes=(0, 1)),
-    "python draggan/edit_faces.py --image": Trial("--inversion fast --max-steps 1", codes=(0, 1)),
+    "python draggan/edit_faces.py --image": Trial(
+        "--inversion fast --inversions kept --max-steps 1", codes=(0, 1)
+    ),
     "python draggan/edit_faces.py --list-models": Trial(),
     "python draggan/edit_faces.py --report": Trial(),
     "python draggan/edit_faces.py --project": Trial("--device cpu"),
@@ -139,7 +145,20 @@ def project(tmp_path_factory, generator, detector):
     group.paste(two.resize((448, 448)), (544, 32))
     for name, picture in (("photo.jpg", one), ("photos/face.jpg", two), ("group.jpg", group)):
         picture.resize((picture.width * 512 // picture.height, 512)).save(copy / name, quality=95)
+    keep_inversions(copy, generator, detector)
     return copy
+
+
+def keep_inversions(copy: Path, generator, detector) -> None:
+    """Faces of the photos in the generator, badly but soon, where --inversions takes them from."""
+    for name, number in (("photo.jpg", 0), ("photos/face.jpg", 0), ("group.jpg", 1)):
+        photo = open_photo(copy / name)
+        cut_out = CutOut(photo, find_faces(photo, detector)[number], generator.resolution)
+        task = PhotoTask(cut_out, generator, detector, preset=Preset(4, 1))
+        for _ in task:
+            pass
+        (copy / "kept").mkdir(exist_ok=True)
+        save_inversion(copy / f"kept/{Path(name).name}.fast.{number}.safetensors", task.face.subject)
 
 
 def start(command: str, trial: Trial, project: Path) -> subprocess.Popen:

@@ -131,7 +131,7 @@ class Handlers:
             session = self.sessions.known(request.session_hash)
             if session is None or session.face is None or session.version == data["seen"]:
                 return values({})
-            return self.shown(session.view(), request, all_of_it=True)
+            return self.shown(session.view(), request, all_of_it=True, sliders=session.sliders.resting)
         operations, number = data.get("ops"), data.get("seq")
         if not isinstance(operations, list) or not isinstance(number, int):
             return self.error(TranslatedError("bad_operation"), request)

@@ -3,17 +3,27 @@
 All strengths count from the face on which the first slider was moved.
 """
 
+import time
+
 from draggan.app.history import Entry
 from draggan.app.texts import Message, TranslatedError
 from draggan.edits import EDITS, MAX_STRENGTH
 from draggan.face import Face
 from draggan.instant import Sliders, SliderTask, learned_edits
 
+RESTING = 3.0  # seconds
+
 
 class SliderState:
     def __init__(self):
         self.task: SliderTask | None = None
         self.start: Entry | None = None  # where all are at 0
+        self._moved = -RESTING
+
+    @property
+    def resting(self) -> bool:
+        """Nobody has moved one for some seconds."""
+        return time.monotonic() - self._moved > RESTING
 
     def wanted(self, name: str) -> float:
         """How a slider stands."""
@@ -30,6 +40,7 @@ class SliderState:
             raise TranslatedError("no_slider", edit=name, model=shown.face.generator.name)
         if strength is None or not lowest(name) <= strength <= MAX_STRENGTH:
             raise bad_strength(name)
+        self._moved = time.monotonic()
         if self.task is None:
             self.task, self.start = SliderTask(Sliders(shown.face)), shown
         self.task.move(self.task.wanted | {name: strength})

@@ -211,7 +211,7 @@ def very_high(train):
 for _mode, _kind, _says in (
     ("CMYK", "TIFF", "is a CMYK picture"),
     ("LAB", "TIFF", "is a LAB picture"),
-    ("F", "TIFF", "is a F picture"),
+    ("F", "TIFF", "holds numbers with fractions"),
     ("I", "TIFF", RIGHT),
     ("I;16", "PNG", RIGHT),
     ("1", "PNG", RIGHT),
@@ -288,12 +288,12 @@ def two_of_one_name(train):
         pair().save(train / f"x.{kind}")
 
 
-@case("have no partner", apart=True)
+@case("has no partner", apart=True)
 def without_a_partner(train):
     pair().save(train / "A/x.png")
 
 
-@case("have no partner", apart=True)
+@case("has no partner", apart=True)
 def names_that_only_look_alike(train):
     Image.new("RGB", (32, 32)).save(train / "A/\u00e9.png")
     Image.new("RGB", (32, 32)).save(train / "B/e\u0301.png")
