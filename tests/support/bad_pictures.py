@@ -288,12 +288,12 @@ def two_of_one_name(train):
         pair().save(train / f"x.{kind}")
 
 
-@case("has no partner", apart=True)
+@case("no partner", apart=True)
 def without_a_partner(train):
     pair().save(train / "A/x.png")
 
 
-@case("has no partner", apart=True)
+@case("no partner", apart=True)
 def names_that_only_look_alike(train):
     Image.new("RGB", (32, 32)).save(train / "A/\u00e9.png")
     Image.new("RGB", (32, 32)).save(train / "B/e\u0301.png")
