@@ -61,7 +61,7 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
 
 
 def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
-    page = visit("zh-CN", 390, 844)
+    page = visit("zh-CN", 390, 844, refused=True)
     page.get_by_role("tab", name="我的照片").click()
     for kind, words in (
         ("heic", "HEIC 照片"),
