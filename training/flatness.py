@@ -51,6 +51,10 @@ def solid_pixels(numbers: np.ndarray) -> np.ndarray:
     return (_neighbourhood(one, np.maximum) == _neighbourhood(one, np.minimum))[..., 0]
 
 
+# Brightness and two colour differences of RGB (ITU-R BT.601, as JPEG has them).
+YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+
+
 def codes_of(pixels: np.ndarray) -> np.ndarray:
     """uint8 (..., 3) -> int32 (...), red * 65536 + green * 256 + blue."""
     red, green, blue = (pixels[..., k].astype(np.int32) for k in range(3))
@@ -154,7 +158,7 @@ def thin_colours(codes: np.ndarray, within: np.ndarray, found: Sequence) -> list
     """Colours of classes so thin that no pixel of theirs is flat, as poles and brows.
 
     Others gather closely around such a colour, it occurs within areas and not at borders alone, and it is no mixture
-    of two of the colours ``found`` already. Of two limits for mixtures the nearer one asks for a denser gathering.
+    of two of the colours ``found`` already. Of the limits for mixtures the nearer ones ask for a denser gathering.
 
     Args:
         codes: of all pixels of the sample; ``within``: of those that lie within one area.
@@ -174,20 +178,40 @@ def thin_colours(codes: np.ndarray, within: np.ndarray, found: Sequence) -> list
         distance = np.sqrt(((colours.astype(float) - top) ** 2).sum(axis=1))
         on = distance <= ON
         dense = counts[on].sum() / counts[distance <= APART].sum()
-        aside = min((_aside(top, one, two) for one, two in itertools.combinations(found, 2)), default=np.inf)
+        aside, off = (
+            min((far(top, one, two) for one, two in itertools.combinations(found, 2)), default=np.inf)
+            for far in (_aside, _off_the_line)
+        )
         first, far = nearest(np.array([top]), found)
         rings = far[0] < 2 * APART and counts[on].sum() < RINGING * near[first[0]]
-        lines = not rings and inside[on].sum() >= 0.15 * counts[on].sum()
-        if lines and ((dense >= 0.5 and aside >= 30) or (dense >= 0.8 and aside >= 16)):
+        share = inside[on].sum() / counts[on].sum()
+        no_mixture = (dense >= 0.5 and aside >= 30) or (dense >= 0.8 and aside >= 16)
+        # A dark brow on a skin lies between black and the skin, and in no border of the two.
+        amid = dense >= 0.8 and off >= 16 and share >= 0.5
+        if not rings and share >= 0.15 and (no_mixture or amid):
             thin.append(top)
     return thin
 
 
-def _aside(colour: Sequence, one: Sequence, two: Sequence) -> float:
+def _off_the_line(colour: Sequence, one: Sequence, two: Sequence) -> float:
     """How far a colour is from the line between two others."""
     p, a, b = (np.asarray(c, float) for c in (colour, one, two))
     along = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
     return float(np.sqrt(((p - a - along * (b - a)) ** 2).sum()))
+
+
+def _aside(colour: Sequence, one: Sequence, two: Sequence) -> float:
+    """How far a colour is from the mixtures of two others.
+
+    JPEG smooths brightness and the colour differences apart from each other (its colour has half the resolution), so
+    the brightness of one may come with the colour of the other: a mixture need not lie on the line between the two.
+    """
+    p, a, b = (YCC @ np.asarray(c, float) for c in (colour, one, two))
+    bright = max(min(a[0], b[0]) - p[0], p[0] - max(a[0], b[0]), 0.0)
+    way = (b - a)[1:]
+    along = np.clip((p - a)[1:] @ way / max(way @ way, 1e-9), 0, 1)
+    # Lengths as in RGB: of a change in brightness alone, the square root of 3 times it.
+    return float(np.hypot(np.sqrt(3) * bright, np.sqrt(2) * np.linalg.norm((p - a)[1:] - along * way)))
 
 
 def _two_colours(codes: np.ndarray, ground: tuple[int, int, int]) -> Flatness:

@@ -13,6 +13,7 @@ from segmentation_data import SIDE, SMALL, command, error_of, log_rows
 from common.commandline import UserError
 from training.labels import choose_palette
 from training.pairs import find_pairs
+from training.palettes import PALETTES
 from training.survey import kind_of_input
 
 
@@ -243,3 +244,33 @@ def test_validation_without_any_class_is_no_nan(tmp_path):
     assert "nan" not in (tmp_path / "run/training_log.txt").read_text()
     assert "val_l1" in row
     assert (tmp_path / "run/checkpoints/best.pt").is_file()
+
+
+def rectangles(k: int, side: int, colours: np.ndarray, poles: int = 0) -> np.ndarray:
+    """(side, side, 3) of rectangles of random colours, and of poles 2 or 3 pixels wide of the third colour."""
+    rng, made = RNG(k), np.zeros((side, side), int)
+    for _ in range(12):
+        height, width = rng.integers(side // 8, side // 2, 2)
+        top, left = rng.integers(0, side - 8, 2)
+        made[top : top + height, left : left + width] = rng.integers(0, len(colours))
+    for _ in range(poles):
+        left = rng.integers(0, side - 4)
+        made[side // 4 : 3 * side // 4, left : left + rng.integers(2, 4)] = 2
+    return colours[made]
+
+
+@pytest.mark.parametrize(("side", "quality"), [(64, 50), (64, 90), (96, 90), (128, 90), (256, 75)])
+def test_jpeg_invents_no_classes(tmp_path, side, quality):
+    """Half the resolution for colour gives borders the brightness of one side with the colour of the other."""
+    colours = RNG(5).integers(0, 256, (4, 3)).astype(np.uint8)
+    root = write(tmp_path, lambda k: rectangles(k, side, colours), "jpg", train=12, quality=quality)
+    assert len(classes(root)) == 4
+    near = [np.abs(colours.astype(int) - colour).sum(axis=1).min() for colour in classes(root)]
+    assert max(near) <= 12
+
+
+@pytest.mark.parametrize("quality", [75, 90, 95])
+def test_a_known_palette_is_recognised_in_jpeg(tmp_path, quality):
+    colours = np.array(list(PALETTES["camvid"].classes.values()), np.uint8)
+    root = write(tmp_path, lambda k: rectangles(k, 256, colours, poles=4), "jpg", train=12, quality=quality)
+    assert choose_palette(found(root), "auto").name == "camvid"
