@@ -158,7 +158,7 @@ def survey(
                 f"{train[0].b or train[0].a} and its like hold ids in JPEG or another lossy format, which changes "
                 "them; save them as PNG, or use --labels picture if they are pictures"
             )
-    elif numbers is not None and deep(first) and not (indices or flat) and are_ids(numbers, True):
+    elif wish == "auto" and numbers is not None and deep(first) and not flat and are_ids(numbers, True):
         return Survey(
             "picture", f"numbers of 16 bits that change from pixel to pixel, as depth does; {UPPER}"
         )

@@ -226,6 +226,8 @@ def test_numbers_that_change_from_pixel_to_pixel_are_no_classes(tmp_path):
     kind = found(root)
     assert (kind.kind, "upper 8" in kind.why) == ("picture", True)
     assert len(choose_palette(found(root, wish="ids"), "auto").classes) == 150
+    with pytest.raises(UserError, match=r"no colours; use --labels ids"):
+        found(root, wish="colours")
 
 
 def test_what_is_ignored_needs_no_line_in_a_palette_file(tmp_path):
