@@ -131,7 +131,10 @@ class Handlers:
             session = self.sessions.known(request.session_hash)
             if session is None or session.face is None or session.version == data["seen"]:
                 return values({})
-            return self.shown(session.view(), request, all_of_it=True, sliders=session.sliders.resting)
+            try:
+                return self.shown(session.view(), request, all_of_it=True, sliders=session.sliders.resting)
+            except ERRORS:  # it has just ended; nobody asked for anything
+                return values({})
         operations, number = data.get("ops"), data.get("seq")
         if not isinstance(operations, list) or not isinstance(number, int):
             return self.error(TranslatedError("bad_operation"), request)
