@@ -173,45 +173,49 @@ def thin_colours(codes: np.ndarray, within: np.ndarray, found: Sequence) -> list
     near = np.bincount(index, counts * (distance <= APART), len(found))
     rest = distance > APART
     colours, counts, inside = colours[rest], counts[rest], inside[rest]
+    lines, strips, mixed = mixtures(found)
     thin = []
     for top in peaks(colours, counts, 0.0002 * pixels):
         distance = np.sqrt(((colours.astype(float) - top) ** 2).sum(axis=1))
         on = distance <= ON
         dense = counts[on].sum() / counts[distance <= APART].sum()
-        aside, off = (
-            min((far(top, one, two) for one, two in itertools.combinations(found, 2)), default=np.inf)
-            for far in (_aside, _off_the_line)
+        off, beside, aside = (
+            np.sqrt(((each - top) ** 2).sum(axis=-1)).min() for each in (lines, strips, mixed)
         )
         first, far = nearest(np.array([top]), found)
         rings = far[0] < 2 * APART and counts[on].sum() < RINGING * near[first[0]]
         share = inside[on].sum() / counts[on].sum()
         no_mixture = (dense >= 0.5 and aside >= 30) or (dense >= 0.8 and aside >= 16)
         # A dark brow on a skin lies between black and the skin, and in no border of the two.
-        amid = dense >= 0.8 and off >= 16 and share >= 0.5
+        amid = dense >= 0.8 and min(off, beside) >= 16 and share >= 0.5
         if not rings and share >= 0.15 and (no_mixture or amid):
             thin.append(top)
     return thin
 
 
-def _off_the_line(colour: Sequence, one: Sequence, two: Sequence) -> float:
-    """How far a colour is from the line between two others."""
-    p, a, b = (np.asarray(c, float) for c in (colour, one, two))
-    along = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
-    return float(np.sqrt(((p - a - along * (b - a)) ** 2).sum()))
-
-
-def _aside(colour: Sequence, one: Sequence, two: Sequence) -> float:
-    """How far a colour is from the mixtures of two others.
+def mixtures(found: Sequence, steps: int = 17) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What two of some colours give at their border, each (N, 3): as smoothing, a strip in JPEG, and JPEG mix them.
 
     JPEG smooths brightness and the colour differences apart from each other (its colour has half the resolution), so
-    the brightness of one may come with the colour of the other: a mixture need not lie on the line between the two.
+    the brightness of one may come with the colour of the other: such a mixture need not lie on the line between the
+    two. A strip of two or three pixels keeps its brightness, and its colour is mixed with the ground's. What is then
+    outside of RGB is cut off, as a decoder does.
     """
-    p, a, b = (YCC @ np.asarray(c, float) for c in (colour, one, two))
-    bright = max(min(a[0], b[0]) - p[0], p[0] - max(a[0], b[0]), 0.0)
-    way = (b - a)[1:]
-    along = np.clip((p - a)[1:] @ way / max(way @ way, 1e-9), 0, 1)
-    # Lengths as in RGB: of a change in brightness alone, the square root of 3 times it.
-    return float(np.hypot(np.sqrt(3) * bright, np.sqrt(2) * np.linalg.norm((p - a)[1:] - along * way)))
+    if len(found) < 2:
+        none = np.full((1, 3), np.inf)
+        return none, none, none
+    pairs = np.array(list(itertools.combinations(found, 2)), float) @ YCC.T  # (pairs, 2, 3)
+    part = np.linspace(0, 1, steps)
+    ways = pairs[:, 0, None] + part[None, :, None] * (pairs[:, 1] - pairs[:, 0])[:, None]  # (pairs, steps, 3)
+    bright = np.repeat(ways[:, :, None, :1], steps, axis=2)
+    hues = np.repeat(ways[:, None, :, 1:], steps, axis=1)
+    mixed = (np.concatenate([bright, hues], axis=3) @ np.linalg.inv(YCC).T).clip(0, 255)
+    diagonal = np.arange(steps)
+    return (
+        mixed[:, diagonal, diagonal].reshape(-1, 3),
+        mixed[:, [0, -1]].reshape(-1, 3),
+        mixed.reshape(-1, 3),
+    )
 
 
 def _two_colours(codes: np.ndarray, ground: tuple[int, int, int]) -> Flatness:

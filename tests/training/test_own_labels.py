@@ -270,7 +270,28 @@ def test_jpeg_invents_no_classes(tmp_path, side, quality):
 
 
 @pytest.mark.parametrize("quality", [75, 90, 95])
-def test_a_known_palette_is_recognised_in_jpeg(tmp_path, quality):
-    colours = np.array(list(PALETTES["camvid"].classes.values()), np.uint8)
+@pytest.mark.parametrize("name", ["camvid", "facades"])
+def test_a_known_palette_is_recognised_in_jpeg(tmp_path, name, quality):
+    colours = np.array(list(PALETTES[name].classes.values()), np.uint8)
     root = write(tmp_path, lambda k: rectangles(k, 256, colours, poles=4), "jpg", train=12, quality=quality)
-    assert choose_palette(found(root), "auto").name == "camvid"
+    assert choose_palette(found(root), "auto").name == name
+
+
+@pytest.mark.parametrize("quality", [90, 95])
+def test_strips_in_jpeg_are_no_classes_before_each_ground(tmp_path, quality):
+    """A strip of three pixels keeps its brightness and takes colour from the wall behind; hues are cut off at RGB."""
+    colours = np.array(list(PALETTES["facades"].classes.values()), np.uint8)
+
+    def front(k: int) -> np.ndarray:
+        rng, made = RNG(k), np.zeros((256, 256), int)
+        made[20:240, 10:246] = 1
+        for top in range(30, 215, 40):
+            kind = rng.integers(0, 12)
+            for left in range(20, 225, 30):
+                made[top : top + rng.integers(8, 22), left : left + rng.integers(6, 18)] = kind
+            made[top - 4 : top - 1, 10:246] = rng.integers(0, 12)
+        return colours[made]
+
+    survey_ = found(write(tmp_path, front, "jpg", train=12, quality=quality))
+    assert len(survey_.all) == 12
+    assert choose_palette(survey_, "auto").name == "facades"
