@@ -32,6 +32,7 @@ from draggan.app.layout import I18N, STYLE, components, theme
 from draggan.app.models import Models
 from draggan.app.page_state import SHOWN
 from draggan.app.scripts import (
+    IN_OUR_WORDS,
     KEYS,
     READ_ALOUD,
     REMEMBER,
@@ -88,7 +89,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open, ("visitor",), js=VISITOR, concurrency_limit=16)
-    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED):
+    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, IN_OUR_WORDS):
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)

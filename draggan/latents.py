@@ -40,8 +40,24 @@ ROWS_OF_STYLEGAN2 = 18
 MOBILE_ROWS = (0, *(row for i in range(7) for row in (2 * i + 1, 2 * i + 1, 2 * i + 2)), 17)
 
 
+_WANTED = "wanted are W (N, 512) or W+ (N, rows, 512) as npz, npy, safetensors or pt"
+MESSAGES = {
+    "unreadable": "{name} cannot be read as latents ({reason}); " + _WANTED,
+    "empty": "{name} holds no numbers that are latents; " + _WANTED,
+    "many": "{name} holds more than {most} faces; give fewer at once",
+    "shape": "{name} has the shape {shape}; " + _WANTED,
+    "rows": "{name} is W+ of {rows} rows, and {model} has {own}; give the model that it was made with, or W of one row",
+    "not_finite": "{name} has values that are no numbers; make it again",
+}
+
+
 class LatentError(ValueError):
-    """A file holds no latents that can be used; one sentence that says which, why and what to do."""
+    """A file holds no latents that can be used; one sentence that says which, why and what to do, of a kind of
+    MESSAGES."""
+
+    def __init__(self, kind: str, **values):
+        super().__init__(MESSAGES[kind].format(**values))
+        self.kind, self.values = kind, values
 
 
 def read_latents(path: Path | str, generator: Generator, name: str | None = None) -> dict[str, Tensor]:
@@ -57,14 +73,14 @@ def read_latents(path: Path | str, generator: Generator, name: str | None = None
         found = _arrays(path)
     except Exception as error:  # whatever is met in a file that is not trusted
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
-        raise LatentError(f"{name} cannot be read as latents ({one_line(reason)[:120]}); {_WANTED}") from None
+        raise LatentError("unreadable", name=name, reason=one_line(reason)[:120]) from None
     if not found:
-        raise LatentError(f"{name} holds no numbers that are latents; {_WANTED}")
+        raise LatentError("empty", name=name)
     faces: dict[str, Tensor] = {}
     for part, array in found.items():
         styles = _styles(array, generator, name)
         if len(faces) + len(styles) > MAX_FACES:
-            raise LatentError(f"{name} holds more than {MAX_FACES} faces; give fewer at once")
+            raise LatentError("many", name=name, most=MAX_FACES)
         for number, one in enumerate(styles):
             words = [
                 stem,
@@ -80,9 +96,6 @@ def read_latents(path: Path | str, generator: Generator, name: str | None = None
     return faces
 
 
-_WANTED = "wanted are W (N, 512) or W+ (N, rows, 512) as npz, npy, safetensors or pt"
-
-
 def _styles(array: np.ndarray, generator: Generator, name: str) -> Tensor:
     """(N, num_rows, w_dim) of one array. LatentError for one of another shape, or with values that are no numbers."""
     rows, width, shape = generator.num_rows, generator.w_dim, tuple(array.shape)
@@ -91,16 +104,13 @@ def _styles(array: np.ndarray, generator: Generator, name: str) -> Tensor:
     if array.ndim == 2 and array.shape[0] in _plus_rows(generator):
         array = array[None]
     if array.ndim not in (2, 3) or array.shape[-1] != width or 0 in array.shape:
-        raise LatentError(f"{name} has the shape {shape}; {_WANTED}")
+        raise LatentError("shape", name=name, shape=str(shape))
     if array.ndim == 3 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 3 and array.shape[1] not in _plus_rows(generator):
-        raise LatentError(
-            f"{name} is W+ of {array.shape[1]} rows, and {generator.name} has {rows}; give the model that it was made "
-            "with, or W of one row"
-        )
+        raise LatentError("rows", name=name, rows=array.shape[1], model=generator.name, own=rows)
     if not np.isfinite(array).all():
-        raise LatentError(f"{name} has values that are no numbers; make it again")
+        raise LatentError("not_finite", name=name)
     tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(generator.device, generator.dtype)
     if tensor.ndim == 2:
         return generator.styles(tensor)

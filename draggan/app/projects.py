@@ -52,7 +52,7 @@ def open_latents(session: Session, path: Path | str, name: str) -> Message:
         generator = models.generator(session.model)
         latents = list(read_latents(path, generator, name[:80]).values())
     except LatentError as error:
-        raise TranslatedError("bad_latents", reason=str(error)) from None
+        raise TranslatedError(f"latents_{error.kind}", **error.values) from None
     finally:
         path.unlink(missing_ok=True)
     stage, subject = session.stage, Subject(generator, models.detector, models.directions(session.model)[0])

@@ -1,5 +1,9 @@
 """What the page does by itself in the browser, as functions of JavaScript."""
 
+import json
+
+from draggan.app.texts import EN, ZH
+
 READ_ALOUD = "() => document.getElementById('note')?.setAttribute('role', 'status')"  # by screen readers
 RESET_SLIDERS = """() => document.addEventListener('dblclick', event => {
     const slider = event.target.closest('#sliders input[type=range]')
@@ -54,3 +58,37 @@ UNSAVED = """() => {
 # meantime another face may have been chosen.
 SEED_SEEN = "text => { window.dragganSeed = text; return text }"
 SEED_IF_NEW = "text => text === window.dragganSeed ? null : text"
+
+# What Gradio itself says, in English on every page: its toasts, and what screen readers hear of its parts. Told in the
+# page's words and language; what is not known here stays as it is.
+_WORDS = json.dumps(
+    [
+        {name: words[f"gradio_{name}"] for name in ("error", "kind", "size", "lost", "reset")}
+        for words in (EN, ZH)
+    ]
+)
+IN_OUR_WORDS = f"""() => {{
+    const words = {_WORDS}[Number(navigator.language.toLowerCase().startsWith('zh'))]
+    const known = [
+        [/^Invalid file types?: (.+?)\\. Only .* allowed\\.$/, words.kind],
+        [/maximum allowed size|File size exceeded/i, words.size],
+        [/^Connection (to the server was lost|errored out)/, words.lost],
+    ]
+    const retell = (selector, tell) => document.querySelectorAll(selector).forEach(element => {{
+        const said = element.textContent.trim(), told = tell(said)
+        if (told !== said) element.textContent = told
+    }})
+    const rename = (name, tell) => document.querySelectorAll(`[aria-label^="${{name}}"]`).forEach(
+        element => element.setAttribute('aria-label', tell(element.getAttribute('aria-label'))))
+    const all = () => {{
+        retell('.toast-message-text', said => {{
+            const [pattern, told] = known.find(([pattern]) => pattern.test(said)) ?? []
+            return told ? told.replace('{{name}}', said.match(pattern)[1] ?? '') : said
+        }})
+        retell('.toast-title', said => /^(Error|Connection Lost)$/.test(said) ? words.error : said)
+        for (const start of ['number input for ', 'range slider for ']) rename(start, name => name.slice(start.length))
+        rename('Reset to default value', () => words.reset)
+    }}
+    new MutationObserver(all).observe(document.body, {{childList: true, subtree: true}})
+    all()
+}}"""

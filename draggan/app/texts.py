@@ -10,6 +10,7 @@ from common.commandline import UserError
 from draggan.editor import SHORT
 from draggan.edits import OWN
 from draggan.face import NoFaceError
+from draggan.latents import MESSAGES as LATENT_MESSAGES
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
 
@@ -191,6 +192,12 @@ EN = {
     "points_not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. **Start** goes on from here.",
     "stopped": "Stopped after {step} steps. **Start** goes on from here.",
     "returned": "Back at this result.",
+    # in place of what Gradio itself says
+    "gradio_error": "Not done",
+    "gradio_kind": "{name} is no picture; JPEG, PNG, WebP, TIFF and HEIC are fine.",
+    "gradio_size": "This file is too large to be sent.",
+    "gradio_lost": "The connection to the app was lost; it is tried again.",
+    "gradio_reset": "Back to the default",
     "opening": "Opening …",
     "project_opened": "Opened, with its results in the history ({count}); points and settings are as they were saved.",
     "latents_opened": "Opened {count} of {all} faces of this file; they are in the history.",
@@ -225,7 +232,6 @@ EN = {
     "no_seed": "This face has no seed, so it cannot be a favourite. Download it instead.",
     "last_result": "The last result stays.",
     "no_animation": "There is no animation: it comes with the next edit.",
-    "bad_latents": "No latents: {reason}.",
     "bad_project": "{name} is no project that was saved with **Save project**, or it is damaged.",
     "bad_kind": "An animation can be mp4, gif or webp, not {kind}.",
     "nothing_marked": "Nothing is marked yet: press an edit, or press on a point of the face and drag it.",
@@ -235,6 +241,7 @@ EN = {
     "bad_region": "This region cannot be read: it must be a PNG of at most 2048 pixels a side.",
     "bad_operation": "The page and the app do not understand each other. Reload the page.",
     **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_MESSAGES.items()},
+    **{f"latents_{kind}": f"{text}." for kind, text in LATENT_MESSAGES.items()},
     "no_photo": "Put a photo in first: drop it, paste it or take one.",
     "not_sent": "That file has not been sent here, or is gone already. Send it once more.",
     "no_photo_shown": "The picture is not of a photo. Put one in, and press **Use this face**.",
@@ -397,6 +404,11 @@ ZH = {
     "points_not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。按**开始**从此处继续。",
     "stopped": "{step} 步后停止。按**开始**从此处继续。",
     "returned": "已回到此结果。",
+    "gradio_error": "未完成",
+    "gradio_kind": "{name} 不是图像；可使用 JPEG、PNG、WebP、TIFF 或 HEIC。",
+    "gradio_size": "此文件太大，无法上传。",
+    "gradio_lost": "与应用的连接已断开，正在重试。",
+    "gradio_reset": "恢复默认值",
     "opening": "正在打开……",
     "project_opened": "已打开：{count} 个结果在历史中，点和设置与保存时一样。",
     "latents_opened": "已打开此文件中 {all} 张脸里的 {count} 张，见历史。",
@@ -437,7 +449,15 @@ ZH = {
     "no_seed": "这张脸没有种子，不能收藏；请下载。",
     "last_result": "最后一个结果不能删除。",
     "no_animation": "还没有动画：下一次编辑后会有。",
-    "bad_latents": "没有隐变量：{reason}。",
+    "latents_unreadable": "{name} 不能作为隐变量读取（{reason}）；"
+    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
+    "latents_empty": "{name} 中没有可作为隐变量的数值；"
+    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
+    "latents_many": "{name} 中超过 {most} 张脸；请一次少给一些。",
+    "latents_shape": "{name} 的形状是 {shape}；"
+    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
+    "latents_rows": "{name} 是 {rows} 行的 W+，而 {model} 有 {own} 行；请选择生成它的模型，或使用一行的 W。",
+    "latents_not_finite": "{name} 中含有无效数值；请重新生成。",
     "bad_project": "{name} 不是用**保存项目**保存的文件，或已损坏。",
     "bad_kind": "动画可以是 mp4、gif 或 webp，不能是 {kind}。",
     "nothing_marked": "尚未标记：请按一个编辑，或按住脸上的一个点并拖动。",

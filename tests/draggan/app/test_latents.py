@@ -68,11 +68,16 @@ def test_what_is_none(session, tmp_path):  # noqa: F811
     (tmp_path / "a.npz").write_bytes(b"no latents")
     with pytest.raises(TranslatedError) as raised:
         projects.open_file(session, tmp_path / "a.npz", "a.npz")
-    assert raised.value.key == "bad_latents"
+    assert raised.value.key == "latents_unreadable"
     assert "a.npz cannot be read as latents" in str(raised.value)
+    assert raised.value.message.text("zh-CN").startswith("a.npz 不能作为隐变量读取（")
+    np.save(tmp_path / "c.npy", np.ones((3, 7), np.float32))
+    with pytest.raises(TranslatedError) as raised:
+        projects.open_file(session, tmp_path / "c.npy", "c.npy")
+    assert raised.value.message.text("zh-CN").startswith("c.npy 中没有可作为隐变量的数值；")
     assert not (tmp_path / "a.npz").exists()
     (tmp_path / "b.draggan").write_bytes(b"no project")
     with pytest.raises(TranslatedError) as raised:
         projects.open_file(session, tmp_path / "b.draggan", "b.draggan")
     assert raised.value.key == "bad_project"
-    assert {"save_latent", "latents_opened", "bad_latents", "title_latent"} <= EN.keys() & ZH.keys()
+    assert {"save_latent", "latents_opened", "latents_unreadable", "title_latent"} <= EN.keys() & ZH.keys()

@@ -62,7 +62,15 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
 
 def test_bad_photos_on_a_chinese_phone(visit, app, photo_path):
     page = visit("zh-CN", 390, 844, refused=True)
+    page.locator('#strength input[aria-label="强度"]').first.wait_for(
+        timeout=SLOW
+    )  # Gradio: number input for 强度
     page.get_by_role("tab", name="我的照片").click()
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
+    page.locator("#photo input[type=file]").set_input_files(text)  # refused by Gradio, told in our words
+    toast = page.locator(".toast-message-text")
+    toast.filter(has_text="notes.txt 不是图像").wait_for(timeout=SLOW)
+    page.locator(".toast-close").first.click()
     for kind, words in (
         ("heic", "HEIC 照片"),
         ("damaged", "已损坏"),
