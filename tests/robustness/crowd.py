@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,8 @@ class Visitor:
                         if time.monotonic() >= self.until or self.visit(client):
                             break
             except Exception as error:  # the sentence that a person would read, or what must not be
-                self.tally.failed("visit", str(error) or repr(error))
+                here = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == __file__]
+                self.tally.failed(here[-1].line, str(error) or repr(error))
                 time.sleep(1)
 
     def visit(self, client: Client) -> bool:
