@@ -55,13 +55,13 @@ class Endpoints:
 
     def generate(
         self,
-        seed: float,
+        seed: int | None,
         psi: float,
         model: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
-        return self._call(request, progress, ("generate", int(seed), psi, model or None))
+        return self._call(request, progress, ("generate", seed, psi, model or None))
 
     def edit(
         self, edit: str, strength: float, request: gr.Request, progress: gr.Progress = PROGRESS
@@ -83,7 +83,7 @@ class Endpoints:
         edit: str,
         strength: float,
         preset: str,
-        face: float,
+        face: int | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
@@ -94,7 +94,7 @@ class Endpoints:
             except ERRORS as error:
                 raise refusal(error_message(error)) from None
             sent = ("change_photo", "open", file, file.name, True)
-            first = [sent, ("change_photo", "choose", int(face)), ("bring_in", preset)]
+            first = [sent, ("change_photo", "choose", face or 0), ("bring_in", preset)]
         try:
             session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
             return str(session.stage.save_photo()), report_of(view)

@@ -86,6 +86,7 @@ def test_mistakes_are_said_to_scripts_and_not_to_the_log(app, client, capfd, cap
         ("/drag", ([],), "Nothing is marked"),
         ("/edit", ("close-eyes", -1.0), "strength of Close eyes must be from 0 to 2"),
         ("/generate", (-1, 0.7), "seed must be"),
+        ("/generate", (None, 0.7), "seed must be"),
         ("/generate", (1, 9.0), "truncation"),
         ("/generate", (1, 0.7, "none"), "model none cannot be used: no model"),
         ("/generate", (1, 0.7, "tiny-lions"), None),
