@@ -207,10 +207,12 @@ def main() -> None:
     allowed = host_names(options.allowed_hosts)
     host = listening_host(options.host, options.port)
     torch.manual_seed(options.seed)
-    sessions = Sessions(Models(device, options.model), options.queue, options.max_sessions)
+    models = Models(device, options.model)
+    # Before the threads of the sessions: see keep_freed_memory. And the first visitor need not wait.
+    models.face(options.model, options.seed)
+    sessions = Sessions(models, options.queue, options.max_sessions)
     atexit.register(sessions.close)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files go then, too
-    sessions.models.face(options.model, options.seed)  # the first visitor need not wait
     address = {"server_port": options.port, "root_path": options.root_path or None}
     try:
         handlers = Handlers(sessions, options.seed)

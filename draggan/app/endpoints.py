@@ -8,7 +8,7 @@ last call left, and /photo without a photo from the one that was sent before. Wh
 import gradio as gr
 from gradio.components.api_component import Api
 
-from draggan.app.handlers import ERRORS, Handlers
+from draggan.app.handlers import ERRORS, Handlers, refusal
 from draggan.app.session import Session
 from draggan.app.texts import Message, error_message
 from draggan.app.view import View
@@ -50,18 +50,18 @@ class Endpoints:
         try:
             _, view = self._do(request, progress, *actions)
         except ERRORS as error:
-            raise gr.Error(error_message(error).text()) from None
+            raise refusal(error_message(error)) from None
         return str(view.result), report_of(view)
 
     def generate(
         self,
-        seed: float,
+        seed: int | None,
         psi: float,
         model: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
-        return self._call(request, progress, ("generate", int(seed), psi, model or None))
+        return self._call(request, progress, ("generate", seed, psi, model or None))
 
     def edit(
         self, edit: str, strength: float, request: gr.Request, progress: gr.Progress = PROGRESS
@@ -74,7 +74,7 @@ class Endpoints:
             if any(len(pair) != 2 for pair in points):
                 raise ValueError
         except (TypeError, ValueError):
-            raise gr.Error(Message("bad_points").text()) from None
+            raise refusal(Message("bad_points")) from None
         return self._call(request, progress, ("mark", "clear_points"), *clicks, ("start",))
 
     def photo(
@@ -83,7 +83,7 @@ class Endpoints:
         edit: str,
         strength: float,
         preset: str,
-        face: float,
+        face: int | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
@@ -92,14 +92,14 @@ class Endpoints:
             try:
                 file = self.handlers.sessions.sent(photo)
             except ERRORS as error:
-                raise gr.Error(error_message(error).text()) from None
+                raise refusal(error_message(error)) from None
             sent = ("change_photo", "open", file, file.name, True)
-            first = [sent, ("change_photo", "choose", int(face)), ("bring_in", preset)]
+            first = [sent, ("change_photo", "choose", face or 0), ("bring_in", preset)]
         try:
             session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
             return str(session.stage.save_photo()), report_of(view)
         except ERRORS as error:
-            raise gr.Error(error_message(error).text()) from None
+            raise refusal(error_message(error)) from None
 
     def lay_out(self) -> None:
         """Inside a gr.Blocks: the endpoints with the types of what they take and return."""

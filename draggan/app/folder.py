@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from draggan.app import files
+from draggan.app.texts import TranslatedError
 
 OLD_IMAGES = 8  # drawn images that stay, because a slow browser may still be asking for them
 
@@ -18,11 +19,13 @@ class Folder:
     def __init__(self, parent: Path):
         self.path = parent / secrets.token_hex(8)
         self.path.mkdir(parents=True)
-        self._lock, self._files, self._drawn = threading.Lock(), 0, []
+        self._lock, self._files, self._drawn, self._removed = threading.Lock(), 0, [], False
 
     def new(self, kind: str) -> Path:
-        """A path that was not given before."""
+        """A path that was not given before. TranslatedError where the session has ended."""
         with self._lock:
+            if self._removed:
+                raise TranslatedError("closed")
             self._files += 1
             return self.path / f"{self._files:05d}.{kind}"
 
@@ -37,4 +40,6 @@ class Folder:
         return path
 
     def remove(self) -> None:
+        with self._lock:
+            self._removed = True
         shutil.rmtree(self.path, ignore_errors=True)

@@ -27,6 +27,11 @@ MOST_NAME = 80  # letters of a photo's name that are kept
 Values = list  # one for each of SHOWN
 
 
+def refusal(message: Message, language: str = "en") -> gr.Error:
+    """What a caller is told; Gradio would also write each into the log as a fault of ours."""
+    return gr.Error(message.text(language), print_exception=False)
+
+
 def language_of(request: gr.Request | None) -> str:
     return (request.headers.get("accept-language") or "en") if request else "en"
 
@@ -128,10 +133,10 @@ class Handlers:
         """
         data = event._data if isinstance(event._data, dict) else {}
         if "seen" in data:
-            session = self.sessions.known(request.session_hash)
-            if session is None or session.face is None or session.version == data["seen"]:
-                return values({})
             try:
+                session = self.sessions.known(request.session_hash)
+                if session is None or session.face is None or session.version == data["seen"]:
+                    return values({})
                 return self.shown(session.view(), request, all_of_it=True, sliders=session.sliders.resting)
             except ERRORS:  # it has just ended; nobody asked for anything
                 return values({})
@@ -166,11 +171,11 @@ class Handlers:
             file = self.sessions.sent(sent.get("path"))
             name = str(sent.get("orig_name") or "image")[:MOST_NAME]
             shown = self.act("change_photo", "open", file, name, True)(request)
+            if not self.session(request).photo.faces:
+                shown[SHOWN.index("faces")] = gr.update(visible=False)
+            return shown
         except ERRORS as error:
             return self.error(error, request)
-        if not self.session(request).photo.faces:
-            shown[SHOWN.index("faces")] = gr.update(visible=False)
-        return shown
 
     def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
         return self.act("change_photo", "choose", event.index)(request)
@@ -182,7 +187,7 @@ class Handlers:
             try:
                 return str(getattr(self.session(request).stage, name)(*inputs))
             except ERRORS as error:
-                raise gr.Error(error_message(error).text(language_of(request))) from None
+                raise refusal(error_message(error), language_of(request)) from None
 
         return handler
 
@@ -190,7 +195,7 @@ class Handlers:
         try:
             return str(projects.write(self.session(request)))
         except ERRORS as error:
-            raise gr.Error(error_message(error).text(language_of(request))) from None
+            raise refusal(error_message(error), language_of(request)) from None
 
     def open_project(self, request: gr.Request, path: str | None) -> Iterator[list]:
         """Open a project, or a file of latents: what the page shows, and then the settings."""
@@ -208,10 +213,14 @@ class Handlers:
 
     def favourite(self, request: gr.Request, known: list | None) -> tuple[list, str]:
         """Keep the shown face as a favourite, or no longer: the favourites of this browser, and the note."""
-        session, language = self.session(request), language_of(request)
-        if session.face.subject.seed is None:
-            return gr.skip(), f"⚠️ {Message('no_seed').text(language)}"
-        mine = [session.face.subject.generator.name, session.face.subject.seed]
+        language = language_of(request)
+        try:
+            subject = self.session(request).face.subject
+            if subject.seed is None:
+                raise TranslatedError("no_seed")
+        except ERRORS as error:
+            return gr.skip(), f"⚠️ {error_message(error).text(language)}"
+        mine = [subject.generator.name, subject.seed]
         known = favourites_of(known)
         kept = mine not in known
         known = [*known, mine][-MOST_FAVOURITES:] if kept else [one for one in known if one != mine]
@@ -281,15 +290,22 @@ class Handlers:
         if size := self.fetches.missing().get(name):
             note = Message("not_here", {"model": name, "size": size}).text(language_of(request))
             return values({"note": note, "fetch": gr.update(visible=True)})
-        session = self.session(request)
-        if name == session.face.subject.generator.base_name:  # a list may report one choice twice
+        try:
+            session = self.session(request)
+            known = name == session.face.subject.generator.base_name  # a list may report one choice twice
+        except ERRORS as error:
+            return self.error(error, request)
+        if known:
             return self.act("view")(request)
         return self.act("generate")(request, session.seed, None, name)
 
     def choose_class(self, request: gr.Request, label) -> Values:
         """Draw one class of a conditional model, or none that is chosen."""
-        session = self.session(request)
-        generator = session.face.subject.generator
+        try:
+            session = self.session(request)
+            generator = session.face.subject.generator
+        except ERRORS as error:
+            return self.error(error, request)
         if type(label) is not int or not ANY_CLASS <= label < max(generator.classes, 1):
             return self.error(TranslatedError("bad_class"), request)
         wanted = None if label == ANY_CLASS else label

@@ -83,7 +83,7 @@ class Models:
         """default: the model that a session begins with."""
         self.device, self.default = torch.device(device), default
         self.detector = SharedDetector(self.device)
-        self._lock = threading.RLock()
+        self._lock, self._drawing = threading.RLock(), threading.Lock()
         self._generators: OrderedDict[str, Generator] = OrderedDict()
         self._directions: OrderedDict[str, tuple[Directions | None, str | None]] = OrderedDict()
         self._faces: OrderedDict[tuple, Face] = OrderedDict()
@@ -123,7 +123,9 @@ class Models:
         """
         key = name, seed, psi
         face = self._kept(self._faces, key, lambda: self.plain_face(*key), FACES_KEPT)
-        return replace(face).remember(face.picture)  # its own, to forget what it has computed
+        with self._drawing:  # one at a time: each takes hundreds of MiB, and one keeps all cores busy
+            picture = face.picture
+        return replace(face).remember(picture)  # its own, to forget what it has computed
 
     def plain_face(self, name: str, seed: int | None, psi: float = DEFAULT_PSI) -> Face:
         """The same, not drawn and not kept."""

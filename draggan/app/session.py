@@ -69,7 +69,7 @@ class Session:
 
     def begin(self, seed: int) -> None:  # if nothing is shown yet
         with self.lock:
-            if self.face is None and not self.closed:
+            if self.face is None:
                 self.generate(seed)
 
     def show(self, face: Face, title: str) -> None:
@@ -342,7 +342,7 @@ class Session:
         self.photo.close()
         self.sliders.close()
         self._forget_task()
-        self.stage.clear()
+        self.stage.end()
 
     def require_idle(self, running: bool = False) -> None:
         if self.closed or (self.running and not running):

@@ -31,12 +31,20 @@ class Stage:
     def __init__(self, folder: Folder, screen: Screen):
         self.folder, self.screen = folder, screen
         self.history = History()
-        self.face: Face | None = None
+        self._face: Face | None = None
+        self._ended = False
         self.original: Path | None = (
             None  # JPEG of the whole photo before any edit, of the photo's face there is
         )
         self.animation: Path | None = None  # WebP of how the shown face was reached
         self.kept: tuple[Face, ...] = ()  # faces beside the shown one that are looked at over and over
+
+    @property
+    def face(self) -> Face | None:
+        """What is shown; None before the first one. TranslatedError where the session has ended: it may at any time."""
+        if self._ended:
+            raise TranslatedError("closed")
+        return self._face
 
     def entry(
         self,
@@ -80,7 +88,7 @@ class Stage:
         self.original = original
 
     def _hold(self, face: Face) -> None:
-        previous, self.face = self.face, face
+        previous, self._face = self._face, face
         if previous is not None:
             previous.forget(face, *self.kept)
 
@@ -145,6 +153,7 @@ class Stage:
         """The screen shows the face with the marks."""
         self.screen.draw(self.face)
 
-    def clear(self) -> None:
+    def end(self) -> None:
+        """Let go of all that was shown; no face is from now on."""
         self.history.clear()
-        self.face, self.kept = None, ()
+        self._ended, self._face, self.kept = True, None, ()

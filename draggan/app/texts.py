@@ -4,6 +4,7 @@ There are the page's labels, the messages of sessions, and what is wrong. A text
 translated, too: the name of an edit, why a drag ended. So are the messages of a tuple, and a list of keys.
 """
 
+import logging
 from typing import NamedTuple
 
 from common.commandline import UserError
@@ -12,6 +13,8 @@ from draggan.edits import OWN
 from draggan.face import NoFaceError
 from draggan.latents import MESSAGES as LATENT_MESSAGES
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
+
+LOG = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
@@ -520,9 +523,14 @@ def say(key: str, language: str = "en", **values) -> str:
 
 
 def error_message(error: Exception) -> Message:
-    """What a person reads of an error: a TranslatedError, or anything else that went wrong."""
+    """What a person reads of an error: a TranslatedError, or anything else that went wrong.
+
+    The log tells of what nobody can mend there, and of nothing else.
+    """
     if isinstance(error, TranslatedError):
         return error.message
     if isinstance(error, NoFaceError):
         return Message("no_face")
+    if not isinstance(error, UserError):
+        LOG.error("this went wrong", exc_info=error)
     return Message("failed", {"reason": (str(error) or type(error).__name__).splitlines()[0]})

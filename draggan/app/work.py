@@ -5,7 +5,6 @@ work.begin(job, Message("dragging"), if_withdrawn=Message("ready"))
 for view in work.watch(session.view): ...
 """
 
-import logging
 from collections.abc import Callable, Iterator
 
 from draggan.app.jobs import Outcome
@@ -13,9 +12,6 @@ from draggan.app.queue import QueueFullError, Worker
 from draggan.app.screen import Screen
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
-from draggan.face import NoFaceError
-
-LOG = logging.getLogger(__name__)
 
 
 class Work:
@@ -43,8 +39,6 @@ class Work:
 
     def _ended(self, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
-            if not isinstance(outcome, TranslatedError | NoFaceError):
-                LOG.error("a task failed", exc_info=outcome)
             outcome = Outcome(error_message(outcome), failed=True)
         if not self._screen.step:  # done at once: points that have not moved say nothing
             self._screen.progress = None

@@ -5,19 +5,21 @@
 
 Starts the app as a command and prints a table: what was asked, how long it took, and what was refused. Each client
 checks by the picture that it gets its own face: what no edit may change must be that of the seed it asked for.
-Exit code 1 where a picture was another's, where an error came that is no sentence of the app, or where the memory
-stays more than 300 MiB above what it was.
+Exit code 1 where a picture was another's, where an error came that is no sentence of the app, where the app's log
+has a traceback (what is refused leaves none), or where the memory stays more than 300 MiB above what it was.
 """
 
 import contextlib
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,7 @@ from common.commandline import option, parse, run  # noqa: E402
 SEEDS = range(8)
 EDITS = ("slim", "smile", "close-eyes", "small-nose")
 MOST_GROWTH = 300  # MiB
+REST = 130  # seconds in which sessions end, and what was freed goes back to the system
 # What may be said in a crowd, and of the noise that it sends as a photo.
 EXPECTED = (
     "Too many people are dragging",
@@ -96,7 +99,8 @@ class Visitor:
                         if time.monotonic() >= self.until or self.visit(client):
                             break
             except Exception as error:  # the sentence that a person would read, or what must not be
-                self.tally.failed("visit", str(error) or repr(error))
+                here = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == __file__]
+                self.tally.failed(here[-1].line, str(error) or repr(error))
                 time.sleep(1)
 
     def visit(self, client: Client) -> bool:
@@ -162,6 +166,11 @@ def memory(process: subprocess.Popen) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 
 
+def tracebacks(log: str) -> list[str]:
+    """Of each traceback in a log the line that it ends with: the error."""
+    return re.findall(r"^Traceback .*\n(?:[ \t].*\n|\n)*(.*)", log, re.MULTILINE)
+
+
 def first_faces(url: str) -> dict[int, np.ndarray]:
     """What each seed looks like outside of all edits; and all that the app loads once is loaded."""
     client = Client(url, verbose=False)
@@ -188,7 +197,7 @@ def main() -> None:
                 assert process.poll() is None, Path(log.name).read_text()
                 time.sleep(0.2)
             faces = first_faces(url)
-            time.sleep(20)  # a closed page's session ends
+            time.sleep(REST)
             before, until = memory(process), time.monotonic() + options.minutes * 60
             seeds = range(options.seed * 1000, options.seed * 1000 + options.clients)
             crowd = [Visitor(url, seed, faces, tally, until) for seed in seeds]
@@ -199,9 +208,9 @@ def main() -> None:
             while any(thread.is_alive() for thread in threads):
                 most = max(most, memory(process))
                 time.sleep(0.5)
-            time.sleep(130)  # sessions end, and what was freed goes back to the system
+            time.sleep(REST)
             after = memory(process)
-            faults = Path(log.name).read_text().count("Traceback")
+            faults = tracebacks(Path(log.name).read_text())
             alive = process.poll() is None
         finally:
             process.terminate()
@@ -213,8 +222,9 @@ def main() -> None:
         print(f"{what:10} {len(seconds):6} {statistics.median(seconds):9.1f} {max(seconds):8.1f}")
     for reason, count in sorted(tally.refused.items()):
         print(f"refused: {reason} ({count})")
-    print(f"memory: {before} MiB before, {most} at most, {after} after; tracebacks in the log: {faults}")
+    print(f"memory: {before} MiB before, {most} at most, {after} after; tracebacks in the log: {len(faults)}")
     wrong = [*tally.wrong, *([] if alive else ["the app ended"])]
+    wrong += [f"in the log: {fault[:200]}" for fault in faults]
     wrong += [f"{after - before} MiB are not given back"] if after > before + MOST_GROWTH else []
     for fault in wrong:
         print(f"WRONG: {fault}")

@@ -7,6 +7,7 @@
 What cannot be opened ends in one of OURS.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,8 +60,28 @@ OURS = (ModelError, UserError, IRError, LatentError, PhotoError, ProjectError)
 @dataclass(frozen=True)
 class Format:
     kind: str  # of fuzz_mutations.py
-    files: Callable[[], list[Files]]
+    make: Callable[[], list[Files]]
     read: Callable[[Path], None]
+
+    def files(self) -> list[Files]:
+        """The whole files, the same ones in every process and whatever was made before."""
+        with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+            torch.manual_seed(0)
+            patch.setattr(torch.serialization, "_legacy_save", numbered(torch.serialization._legacy_save))
+            return self.make()
+
+
+def numbered(save: Callable[..., None]) -> Callable[..., None]:
+    """PyTorch's older way to save: it names, and orders, the storages by where they lie in memory; here in turn."""
+
+    def saves(*arguments) -> None:
+        place, known = torch.UntypedStorage._cdata, {}
+        with pytest.MonkeyPatch.context() as patch:
+            number = property(lambda storage: known.setdefault(place.__get__(storage), 10**14 + len(known)))
+            patch.setattr(torch.UntypedStorage, "_cdata", number)
+            save(*arguments)
+
+    return saves
 
 
 @cache
@@ -217,7 +238,17 @@ def directions_files() -> list[Files]:
     learned = Directions(
         {"smile": smile, "slim": Direction(numbers(4, 32))}, generator.mean_w, {"drags": {"smile": 8}}
     )
-    return [{f"tiny{ENDING}": written("a", lambda path: save_directions(path, learned))}]
+    return [{f"tiny{ENDING}": in_order(written("a", lambda path: save_directions(path, learned)))}]
+
+
+def in_order(data: bytes) -> bytes:
+    """A safetensors file with what it says of itself in order, and not in that of a random hash."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[start:]
 
 
 def read_directions_of(folder: Path) -> None:

@@ -78,7 +78,7 @@ def test_endpoints_are_named_and_typed(app, client):
     assert "Literal['slim', 'smile'" in api["/edit"]["parameters"][0]["python_type"]["type"]
 
 
-def test_mistakes_are_said_to_scripts(app, client):
+def test_mistakes_are_said_to_scripts_and_not_to_the_log(app, client, capfd, caplog):
     one = client()
     for endpoint, inputs, text in (
         ("/drag", ([[[5000, 0], [0, 0]]],), "outside the picture"),
@@ -86,6 +86,7 @@ def test_mistakes_are_said_to_scripts(app, client):
         ("/drag", ([],), "Nothing is marked"),
         ("/edit", ("close-eyes", -1.0), "strength of Close eyes must be from 0 to 2"),
         ("/generate", (-1, 0.7), "seed must be"),
+        ("/generate", (None, 0.7), "seed must be"),
         ("/generate", (1, 9.0), "truncation"),
         ("/generate", (1, 0.7, "none"), "model none cannot be used: no model"),
         ("/generate", (1, 0.7, "tiny-lions"), None),
@@ -96,6 +97,26 @@ def test_mistakes_are_said_to_scripts(app, client):
             continue
         with pytest.raises(Exception, match=text):
             one.predict(*inputs, api_name=endpoint)
+    assert "Traceback" not in capfd.readouterr().err
+    assert "went wrong" not in caplog.text
+
+
+def test_a_session_that_ends_meanwhile_is_a_sentence(app, client, capfd, caplog, monkeypatch):
+    from draggan.app.session import Session
+
+    one, click = client(), Session.click
+    one.predict(5, 0.7, api_name="/generate")
+
+    def ends(session, *values):
+        (key,) = app.sessions._sessions
+        app.sessions.drop(key)
+        click(session, *values)
+
+    monkeypatch.setattr(Session, "click", ends)
+    with pytest.raises(Exception, match="This session has ended"):
+        one.predict([[[400, 600], [400, 620]]], api_name="/drag")
+    assert "Traceback" not in capfd.readouterr().err
+    assert "went wrong" not in caplog.text
 
 
 def test_files_of_the_machine_are_not_served(app):

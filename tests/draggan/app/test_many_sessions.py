@@ -34,6 +34,22 @@ def test_drags_wait_for_their_turn_and_a_drop_ends_them(sessions):
         sessions.drop(f"person {i}")
 
 
+def test_a_photo_that_is_being_opened_when_its_session_ends_is_a_sentence(sessions, monkeypatch, tmp_path):
+    session, sent = sessions.get("somebody"), tmp_path / "anna.png"
+    session.generate(5)
+    sent.write_bytes(session.history.now.path.read_bytes())
+    detect = sessions.models.detector.detect
+
+    def leaves(image):
+        sessions.drop("somebody")
+        return detect(image)
+
+    monkeypatch.setattr(sessions.models.detector, "detect", leaves)
+    with pytest.raises(TranslatedError, match="This session has ended"):
+        session.change_photo("open", sent, "anna.png", True)
+    assert not sent.exists()
+
+
 def test_sessions_are_bounded_and_age(sessions, monkeypatch):
     monkeypatch.setattr(live, "LIVE_SESSIONS", sessions.live + 1)
     old = sessions.get("old")

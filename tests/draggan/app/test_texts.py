@@ -1,6 +1,8 @@
 """The texts in both languages."""
 
-from draggan.app.texts import EN, ZH, say
+from common.commandline import UserError
+from draggan.app.texts import EN, ZH, TranslatedError, error_message, say
+from draggan.face import NoFaceError
 
 
 def test_texts_are_complete_and_alike():
@@ -17,3 +19,12 @@ def test_texts_are_complete_and_alike():
         "the face was lost",
     ):
         assert reason in ZH
+
+
+def test_the_log_tells_of_faults_and_not_of_what_a_person_can_mend(caplog):
+    for error in (TranslatedError("closed"), UserError("no such file"), NoFaceError("none")):
+        error_message(error)
+    assert not caplog.records
+    assert error_message(RuntimeError("broken\npipe")).text() == "That did not work: broken"
+    (record,) = caplog.records
+    assert "broken\npipe" in str(record.exc_info[1])
