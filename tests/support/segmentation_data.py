@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,15 +56,8 @@ def make_pairs(root: Path, train: int = 6, val: int = 3, side: int = SIDE) -> Pa
 def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> subprocess.CompletedProcess:
     """Run a script of the repository as a user would; returns its exit code and output."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [sys.executable, ROOT / script, *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        **options,
-    )
+    words = [sys.executable, ROOT / script, *map(str, arguments)]
+    return warm.run(words, timeout=600, cwd=ROOT, env=environment, **options)
 
 
 # Starts a script as `accelerate launch --cpu --num_processes 2` does, and only says how it ended.

@@ -2,7 +2,6 @@
 
 import io
 import re
-import subprocess
 import sys
 import time
 import urllib.error
@@ -10,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import warm
 from app_server import ROOT, wait_until
 from PIL import Image
 
@@ -123,7 +123,7 @@ def test_pictures_that_claim_too_many_pixels_are_not_opened(app):
     ],
 )
 def test_mistakes_on_the_command_line(arguments, error):
-    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
+    ended = warm.run([*COMMAND, *arguments], timeout=600)
     assert ended.returncode == 2
     assert re.fullmatch(r"error: .*\n", ended.stderr.splitlines(keepends=True)[-1])
     assert error in ended.stderr

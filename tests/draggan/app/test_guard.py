@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 import pytest
+import warm
 from app_server import ROOT, free_port, wait_until
 from gradio.routes import App
 from starlette.datastructures import Headers
@@ -218,7 +219,7 @@ def test_the_command_with_a_password(tmp_path):
     port = free_port()
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     arguments = [*COMMAND, "--port", str(port), "--auth", "me:secret"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with warm.Process(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
         lines: list[str] = []
         threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True).start()
         wait_until(lambda: any("Running on" in line for line in lines) or process.poll() is not None)
