@@ -1,9 +1,12 @@
 """Tiny pairs in the CamVid palette, running the real commands on them, and one trained run for all tests."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +91,7 @@ def start_two(
     )
 
 
-def errors_of_two(process: subprocess.Popen, patience: float = 240) -> str:
+def errors_of_two(process: subprocess.Popen, patience: float = 600) -> str:
     """Wait for what ``start_two`` started, and return what it wrote; where each of them waited, if it hangs."""
     try:
         return process.communicate(timeout=patience)[1]
@@ -115,18 +118,36 @@ def log_rows(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all test processes have in common; the first that asks for it makes it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            half = factory.mktemp("half") / name
+            make(half)
+            half.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory) -> Path:
     """A data set of 6 training and 3 validation pairs. Copy it to change it."""
-    return make_pairs(tmp_path_factory.mktemp("pairs"))
+    return made_once(tmp_path_factory, "pairs", make_pairs)
 
 
 @pytest.fixture(scope="session")
 def trained(pairs, tmp_path_factory) -> Path:
     """A run of train_l1.py that has learned the three bands. Copy it to change it."""
+
+    def train(folder: Path) -> None:
+        done = command("--dataset", pairs, "--output", folder, *SMALL, *LEARN)
+        assert done.returncode == 0, done.stderr
+
     folder = tmp_path_factory.mktemp("runs") / "l1"
-    done = command("--dataset", pairs, "--output", folder, *SMALL, *LEARN)
-    assert done.returncode == 0, done.stderr
+    # of its own, since two processes may ask at once whether another one trains in it
+    shutil.copytree(made_once(tmp_path_factory, "trained", train), folder)
     return folder
 
 

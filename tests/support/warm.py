@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -69,6 +70,12 @@ class Process(subprocess.Popen):
         self.pid = int(self._told())
         self._child_created = True
 
+    def __exit__(self, kind, *rest) -> None:
+        """Where a test has failed, nobody will end what it started."""
+        if kind is not None and self.poll() is None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
     def _told(self) -> str:
         line = b""
         while not line.endswith(b"\n"):
@@ -102,11 +109,7 @@ class Process(subprocess.Popen):
 def run(arguments: list, timeout: float, **more) -> subprocess.CompletedProcess:
     """What the script wrote, as text, and its exit code; it is killed where it takes longer."""
     with Process(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more) as process:
-        try:
-            out, error = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
+        out, error = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
 
@@ -167,6 +170,7 @@ def become(what: dict, streams: list[int]) -> list[str]:
     os.chdir(what["folder"])
     os.environ.clear()
     os.environ.update(what["environment"])
+    tempfile.tempdir = None  # asked for again: a library may have asked before
     return what["arguments"]
 
 

@@ -81,7 +81,7 @@ def test_what_a_browser_says_of_the_page():
 
 def ask(url: str, path: str, method="GET", body=None, **headers) -> tuple[int, bytes]:
     """The status and body of an answer; of one that streams, its first part."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     chunked = "transfer-encoding" in named
     connection.request(
@@ -161,7 +161,7 @@ def test_a_foreign_page_in_a_browser(app, browser):
 
 
 def handlers_of(app) -> list[dict]:
-    return json.loads(urllib.request.urlopen(f"{app.url}/config", timeout=30).read())["dependencies"]
+    return json.loads(urllib.request.urlopen(f"{app.url}/config", timeout=600).read())["dependencies"]
 
 
 def test_a_file_that_nobody_has_sent_is_not_opened_and_stays(app, tmp_path, photo_path):
@@ -236,7 +236,7 @@ def test_the_command_with_a_password(tmp_path):
         assert report["seed"] == 1
         assert list(tmp_path.glob("draggan-*"))
         process.terminate()
-        process.wait(30)
+        process.wait(600)
     assert not list(tmp_path.glob("draggan-*"))
 
 
