@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import warm
 from app_server import ROOT, wait_until
+from pages import PAGES, read
 from PIL import Image
 
 COMMAND = (sys.executable, str(ROOT / "draggan/gragan_modify.py"), "--device", "cpu")
@@ -27,9 +28,8 @@ def client(app):
 
 
 def test_the_example_of_the_docs(app, client, capsys):
-    page = (ROOT / "docs/app-and-api.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (example,) = (block for block in blocks if "gradio_client" in block)
+    """Of all pages; the other blocks of Python: tests/test_docs.py."""
+    (example,) = (block for page in PAGES for block in read(page).scripts if "gradio_client" in block)
     assert "http://127.0.0.1:7860" in example
     names: dict = {}
     exec(example.replace("http://127.0.0.1:7860", app.url), names)
@@ -44,7 +44,7 @@ def test_two_clients_get_their_own_results_and_the_third_waits(app, client):
     for i, one in enumerate(clients):
         one.predict(i, 0.7, api_name="/generate")
     for session in app.sessions._sessions.values():
-        session.set("max_steps", 15)  # long enough for the others to come and wait
+        session.set("max_steps", 8)  # long enough for the others to come and wait
     jobs = []
     for one in clients:
         jobs.append(one.submit("small-nose", 1.0, api_name="/edit"))
