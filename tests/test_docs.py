@@ -184,7 +184,8 @@ def start(command: str, trial: Trial, project: Path) -> subprocess.Popen:
     if words[0] == "python" and words[1] in STARTED and not SHELLS & set(command):
         words[0] = sys.executable
         return warm.Process(words, cwd=project, env=environment, start_new_session=True, **pipes)
-    STARTED.add(words[1])
+    if words[1].endswith(".py"):
+        STARTED.add(words[1])
     return subprocess.Popen(
         ["bash", "-c", f"exec {command}"], cwd=project, env=environment, start_new_session=True, **pipes
     )

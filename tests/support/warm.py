@@ -37,6 +37,7 @@ LIBRARIES = (
     *("numpy", "cv2", "dlib", "PIL.Image", "psutil", "safetensors.torch", "tqdm"),
 )
 MORE = {"gragan_modify.py": ("gradio",)}  # what one script alone needs
+LIBRARY_PATH = os.environ.get("PYTHONPATH")
 FORKS = sys.platform == "linux"  # elsewhere libraries do not bear it
 MESSAGE = 1 << 17  # bytes at most
 
@@ -44,21 +45,25 @@ MESSAGE = 1 << 17  # bytes at most
 
 
 class Process(subprocess.Popen):
-    """A script in a fork of the process that has the libraries; with ``preexec_fn`` in a process of its own."""
+    """A script in a fork of the process that has the libraries.
+
+    With ``preexec_fn``, or where Python is to look for libraries elsewhere, in a process of its own.
+    """
 
     _report: int | None = None  # what its keeper tells: its number, then its exit code
 
     def _execute_child(self, args, executable, preexec_fn, *rest) -> None:
-        if preexec_fn or not FORKS:
+        _, _, folder, environment, _, _, shell, *pipes = rest[:13]
+        environment = dict(os.environ if environment is None else environment)
+        if preexec_fn or not FORKS or environment.get("PYTHONPATH") != LIBRARY_PATH:
             super()._execute_child(args, executable, preexec_fn, *rest)
             return
-        _, _, folder, environment, _, _, shell, *pipes = rest[:13]
         assert not shell
         given = (pipes[0], pipes[3], pipes[5])
         what = {
             "arguments": [os.fspath(argument) for argument in args[1:]],
             "folder": os.path.abspath(folder or "."),
-            "environment": dict(os.environ if environment is None else environment),
+            "environment": environment,
             "session": rest[18],
         }
         self._report, theirs = os.pipe()
