@@ -194,6 +194,7 @@ def on_the_page(sessions: Sessions, browser, url: str, steps: int) -> tuple[np.n
 
 
 def previews(browser, port: int, rounds: int, steps: int) -> None:
+    os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "1"  # or each page that has gone would be waited for, 15 s
     points.LOOK_EVERY = steps + 1  # the target is so far that a look would end the drag
     sessions = Sessions()
     sessions.models.face(sessions.models.default, 5)

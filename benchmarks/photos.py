@@ -26,7 +26,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,11 +37,12 @@ import torch
 from PIL import Image
 
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
-from draggan.editor import EditTask
+from draggan.drag import with_settings
+from draggan.editor import EditTask, edit_settings
 from draggan.edits import reached
 from draggan.generators import DEFAULT_MODEL, ModelError, load_directions, load_generator
 from draggan.identity import Identity, identity_distance
-from draggan.inversion import PRESETS, Inversion
+from draggan.inversion import FIRST_LOOK, PRESETS, Inversion, Preset
 from draggan.landmarks import landmark_detector
 from draggan.perceptual import Perceptual
 from draggan.photo_batch import list_photos
@@ -59,6 +60,9 @@ class Options:
     presets: str = option("fast,best", "one preset, or several with commas")
     starts: str = option("direction", "what the edits begin with: drag, direction, or both with a comma")
     edits: str = option(",".join(EDITS), "what is tried on each photo, with commas")
+    max_steps: int | None = option(
+        None, "steps at most of each stage of an inversion, and of each edit; None: as they are"
+    )
     only: str | None = option(None, "names of photos, with commas; None: all")
     output: str = option("output/photos", "folder for photos.jsonl and pictures")
     report: bool = option(False, "print the table of --output and do nothing else")
@@ -79,12 +83,15 @@ def main() -> None:
     presets = options.presets.split(",")
     if unknown := [preset for preset in presets if preset not in PRESETS]:
         raise UserError(f"--presets {unknown[0]}: known are {', '.join(PRESETS)}")
-    edits = options.edits.split(",")
-    if unknown := [name for name in edits if name not in EDITS]:
+    if unknown := [name for name in options.edits.split(",") if name not in EDITS]:
         raise UserError(f"--edits {unknown[0]}: known are {', '.join(EDITS)}")
     starts = options.starts.split(",")
     if unknown := [start for start in starts if start not in STARTS]:
         raise UserError(f"--starts {unknown[0]}: known are {', '.join(STARTS)}")
+    if options.max_steps is not None and options.max_steps < FIRST_LOOK:
+        raise UserError(
+            f"--max-steps {options.max_steps}: at least {FIRST_LOOK}, when the first preview comes"
+        )
     device = choose_device(options.device)
     try:
         generator = load_generator(options.model, device)
@@ -99,7 +106,7 @@ def main() -> None:
     for preset in presets:
         for path in photos.values():
             try:
-                for record in measure(path, preset, edits, ways, generator, *tools, output):
+                for record in measure(path, preset, options, ways, generator, *tools, output):
                     with (output / "photos.jsonl").open("a", encoding="utf-8") as file:
                         file.write(json.dumps(record) + "\n")
                     print(json.dumps(record), file=sys.stderr)
@@ -111,7 +118,7 @@ def main() -> None:
 def measure(
     path: Path,
     preset: str,
-    names: list[str],
+    options: Options,
     ways: dict,
     generator,
     detector,
@@ -122,7 +129,9 @@ def measure(
     """Invert one photo and edit it in each way, {start: directions or None}; writes pictures, yields lines."""
     photo = open_photo(path)
     cut_out = CutOut(photo, find_faces(photo, detector)[0], generator.resolution)
-    inversion = Inversion(generator, cut_out.aligned, cut_out.points, preset, perceptual)
+    inversion = Inversion(
+        generator, cut_out.aligned, cut_out.points, shortened(preset, options.max_steps), perceptual
+    )
     first, began, spent = None, time.perf_counter(), time.process_time()
     for progress in inversion:
         if first is None and progress.picture is not None:
@@ -147,7 +156,7 @@ def measure(
     for way, directions in ways.items():
         subject = PhotoSubject(cut_out, found, detector, directions)
         name = f"{path.stem}_{preset}" if way == STARTS[0] else f"{path.stem}_{preset}_{way}"
-        edits, pictures = edit(subject, names, own, identity, photo, output / name)
+        edits, pictures = edit(subject, options, own, identity, photo, output / name)
         strip = [
             cv2.resize(each, STRIP, interpolation=cv2.INTER_AREA)
             for each in (cut_out.aligned, drawn, *pictures)
@@ -157,8 +166,16 @@ def measure(
         yield record | {"start": way} | edits
 
 
+def shortened(preset: str, most: int | None) -> Preset:
+    """The preset with so many steps at most in each of its stages."""
+    full = PRESETS[preset]
+    if most is None:
+        return full
+    return replace(full, steps=min(full.steps, most), tuning_steps=min(full.tuning_steps, most))
+
+
 def edit(
-    subject: PhotoSubject, names: list[str], own, identity: Identity, photo, stem: Path
+    subject: PhotoSubject, options: Options, own, identity: Identity, photo, stem: Path
 ) -> tuple[dict, list[np.ndarray]]:
     """These edits of an inverted photo: {edit: what was measured}, and the aligned pictures.
 
@@ -166,8 +183,10 @@ def edit(
     """
     start = subject.face()
     records, pictures = {}, []
-    for name in names:
-        task = EditTask(start, name)
+    for name in options.edits.split(","):
+        task = EditTask(
+            start, name, settings=with_settings(edit_settings(subject, [name]), max_steps=options.max_steps)
+        )
         began, spent = time.perf_counter(), time.process_time()
         for _ in task:
             pass

@@ -15,7 +15,7 @@ from faces import command, detector, directions, faces, generator  # noqa: F401
 from fake_devices import reads  # noqa: F401
 from segmentation_data import pairs, trained  # noqa: F401
 
-FIRST = "test_docs.py"  # takes a third of the time: begun last, it would run alone at the end
+FIRST = "test_docs.py"  # takes longest: begun last, it would run alone at the end
 
 
 def pytest_collection_modifyitems(items):

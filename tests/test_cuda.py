@@ -205,7 +205,7 @@ SMALL += ["--crop", 1, "--jitter", 0, "--device", DEVICE]
 
 def command(script: str, *arguments: object) -> str:
     words = [sys.executable, ROOT / script, *map(str, arguments)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -260,7 +260,7 @@ def test_a_full_gpu_is_one_line(tmp_path):
     arguments = ["--dataset", pairs, "--output", tmp_path / "run", *SMALL, "--compile", "off"]
     arguments[arguments.index("--image-size") + 1] = 512
     words = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2, done.stderr
     assert len(errors) == 1

@@ -112,7 +112,7 @@ def bash(*arguments, mirror: str) -> subprocess.CompletedProcess:
         env=os.environ | {"DATASET_MIRROR": mirror, "no_proxy": "127.0.0.1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -1,12 +1,12 @@
 """--device: what is known, what is there, and one line for everything else, in every script."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import warm
 
 from common.commandline import UserError, choose_device, run
 
@@ -91,13 +91,11 @@ def test_others_are_refused(gpus, name, count, says):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_script_says_it_in_one_line(command, tmp_path):
-    """With a device of each kind of mistake in turn, none touched twice: a start takes seconds."""
+    """With a device of each kind of mistake in turn."""
     name = ("gpu", "0", "foo", "cuda:9")[COMMANDS.index(command) % 4]
     arguments = [sys.executable, str(ROOT / command), "--device", name, *NEEDS.get(command, [])]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = warm.run(arguments, cwd=tmp_path, env=environment, timeout=600)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: --device {name}: ")
     assert done.stderr.count("\n") == 1

@@ -27,7 +27,7 @@ def test_no_thread_is_left(download):
         new = set(threading.enumerate()) - before
         return [thread.name for thread in new if type(thread).__name__ != "TMonitor"]
 
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while left() and time.monotonic() < end:
         time.sleep(0.05)
     assert left() == []

@@ -34,7 +34,7 @@ def start(code: str, *arguments, ignored: tuple[int, ...] = (), **more) -> subpr
 def test_one_line_and_the_code(number):
     process = start(f"signals.install()\n{READY}time.sleep(600)")
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (CODES[number], f"stopped by {NAMES[number]}\n")
 
 
@@ -59,7 +59,7 @@ with signals.last_step(status.write_text), signals.last_step(fail):
     process = start(code, tmp_path / "file", tmp_path / "status")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=600)
     number = process.returncode - 128  # either of the two may be seen first
     assert error == f"stopped by {NAMES[number]}; go on\n"
     assert (tmp_path / "status").read_text() == NAMES[number]
@@ -79,7 +79,7 @@ class Last:
 last = Last()
 {READY}"""
     process = start(code)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (0, "")
 
 
@@ -96,7 +96,7 @@ libc.pthread_mutex_lock(lock)
 """
     process = start(code)
     process.send_signal(signal.SIGHUP)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (129, "stopped by SIGHUP\n")
 
 
@@ -104,7 +104,7 @@ def test_what_was_to_be_ignored_is():
     process = start(f"signals.install()\n{READY}time.sleep(600)", ignored=(signal.SIGHUP,))
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=30)[1] == "stopped by SIGTERM\n"
+    assert process.communicate(timeout=600)[1] == "stopped by SIGTERM\n"
 
 
 def test_a_child_ends_silently_and_its_parent_goes_on():
@@ -122,7 +122,7 @@ status = os.waitpid(child, 0)[1]
 time.sleep(1)
 print(os.WTERMSIG(status))
 """
-    out, error = start(code).communicate(timeout=30)
+    out, error = start(code).communicate(timeout=600)
     assert (out, error) == (f"{signal.SIGINT:d}\n", "")
 
 
@@ -138,7 +138,7 @@ child.send_signal(signal.SIGTERM)
 print("ready", flush=True)
 print(child.wait())
 """
-    assert start(code).communicate(timeout=30) == ("143\n", "stopped by SIGTERM\n")
+    assert start(code).communicate(timeout=600) == ("143\n", "stopped by SIGTERM\n")
 
 
 def test_of_several_processes_one_speaks():
@@ -163,10 +163,10 @@ time.sleep(600)
         pass_fds=[voice],
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=600,
     )
     first.send_signal(signal.SIGTERM)
-    assert first.communicate(timeout=30)[1] == ""
+    assert first.communicate(timeout=600)[1] == ""
     os.close(voice)
     os.close(token)
     assert second.stderr.split() == ["error:", "disk"]
@@ -197,5 +197,5 @@ def test_while_libraries_load(tmp_path: Path, script, number):
     )
     assert process.stderr.readline() == "ready\n"
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (CODES[number], f"stopped by {NAMES[number]}\n")

@@ -1,12 +1,12 @@
 """The batch command on real faces, its files, and what it says when something is wrong."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 from common.commandline import UserError, run
@@ -40,7 +40,7 @@ def smiles(tmp_path_factory):
     """The real command, on two seeds, as a user runs it."""
     folder = tmp_path_factory.mktemp("run") / "smile"
     arguments = [sys.executable, str(SCRIPT), "--edit", "smile", "--seeds", "0-1", "--output", str(folder)]
-    ended = subprocess.run(arguments, capture_output=True, text=True, cwd=folder.parent, timeout=300)
+    ended = warm.run(arguments, cwd=folder.parent, timeout=600)
     return folder, ended
 
 

@@ -9,7 +9,7 @@ from draggan import inversion
 from draggan.generators import load_generator
 from draggan.generators.mobile_stylegan import SLOPE, SeparableConv
 from draggan.generators.stylegan2 import random_generator
-from draggan.generators.stylegan2_layers import config_f
+from draggan.generators.stylegan2_layers import Config, config_f
 from draggan.inversion import Inversion, Preset, principal_axes
 
 # --- weights that can be tuned ----------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_an_inversion_can_be_left_at_any_time(cut_out, generator, perceptual):
 
 
 def test_other_generators_can_be_inverted(perceptual, cut_out):
-    model = random_generator(config_f(64, is_face=True))
+    model = random_generator(Config(64, (128,) * 5, (128,) * 3, is_face=True))
     aligned = cv2.resize(cut_out.aligned, (64, 64), interpolation=cv2.INTER_AREA)
     search = Inversion(model, aligned, (cut_out.points + 0.5) / 16 - 0.5, Preset(12, 6), perceptual)
     losses = [progress.loss for progress in search]

@@ -22,6 +22,7 @@ class Ended:
     err: str
     seconds: float
     mib: float  # most memory that it had beyond that of this process
+    cpu: float = 0.0  # seconds that it computed
 
     @property
     def error(self) -> str:
@@ -72,7 +73,7 @@ def forked(
             stream.seek(0)
         texts = [stream.read().decode(errors="replace") for stream in (out, err)]
     grown = (usage.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
-    return Ended(code, *texts, taken, max(grown, 0.0))
+    return Ended(code, *texts, taken, max(grown, 0.0), usage.ru_utime + usage.ru_stime)
 
 
 def _text(value: object) -> str | Path:

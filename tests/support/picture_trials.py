@@ -9,7 +9,8 @@ from picture_files import Case, data_set
 from PIL import Image
 from segmentation_data import options
 
-SECONDS, MIB = 60, 1024  # at most
+SECONDS, MIB = 60, 1024  # of computing, and of memory, at most
+PATIENCE = 600  # seconds of the clock, which a busy machine may take for it
 
 
 def read_all(root: Path, *more: str) -> None:
@@ -45,7 +46,7 @@ def trial(case: Case, root: Path, *more: str) -> tuple[str, Ended]:
         data_set(root, case)
     except OSError as error:
         return "" if error.errno in (36, 84) else f"cannot be set up: {error}", Ended(0, "", "", 0, 0)
-    done = forked(lambda: read_all(root, *more), seconds=SECONDS)
+    done = forked(lambda: read_all(root, *more), seconds=PATIENCE)
     found = "right" if done.code == 0 else done.error
     if done.code is None:
         broke = "hangs"
@@ -55,6 +56,8 @@ def trial(case: Case, root: Path, *more: str) -> tuple[str, Ended]:
         broke = f"should be {case.says or 'right'!r}: {done.err[-300:]}"
     elif case.says and case.says not in found:
         broke = f"should say {case.says!r}: {found}"
+    elif done.cpu > SECONDS:
+        broke = f"computes for {done.cpu:.0f} s"
     elif done.mib > MIB:
         broke = f"takes {done.mib:.0f} MiB"
     else:

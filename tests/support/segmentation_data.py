@@ -1,17 +1,22 @@
 """Tiny pairs in the CamVid palette, running the real commands on them, and one trained run for all tests."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 32
+LIGHT = ("compare_runs.py", "download_dataset.py")  # scripts that load at once
 # Few steps of a small network on tiny pictures; every test that trains starts from these.
 SMALL = ["--image-size", "32", "--batch-size", "2", "--encoder", "scratch", "--width", "64", "--workers", "0"]
 SMALL += ["--device", "cpu", "--pictures", "2", "--val-every", "1"]
@@ -55,15 +60,11 @@ def make_pairs(root: Path, train: int = 6, val: int = 3, side: int = SIDE) -> Pa
 def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> subprocess.CompletedProcess:
     """Run a script of the repository as a user would; returns its exit code and output."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [sys.executable, ROOT / script, *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        **options,
-    )
+    words = [sys.executable, ROOT / script, *map(str, arguments)]
+    how = {"timeout": 600, "cwd": ROOT, "env": environment, **options}
+    if script in LIGHT:
+        return subprocess.run(words, capture_output=True, text=True, **how)
+    return warm.run(words, **how)
 
 
 # Starts a script as `accelerate launch --cpu --num_processes 2` does, and only says how it ended.
@@ -91,10 +92,12 @@ def start_two(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
-def errors_of_two(process: subprocess.Popen, patience: float = 240) -> str:
+def errors_of_two(process: subprocess.Popen, patience: float = 600) -> str:
     """Wait for what ``start_two`` started, and return what it wrote; where each of them waited, if it hangs."""
     try:
         return process.communicate(timeout=patience)[1]
@@ -121,18 +124,36 @@ def log_rows(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all test processes have in common; the first that asks for it makes it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            half = factory.mktemp("half") / name
+            make(half)
+            half.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory) -> Path:
     """A data set of 6 training and 3 validation pairs. Copy it to change it."""
-    return make_pairs(tmp_path_factory.mktemp("pairs"))
+    return made_once(tmp_path_factory, "pairs", make_pairs)
 
 
 @pytest.fixture(scope="session")
 def trained(pairs, tmp_path_factory) -> Path:
     """A run of train_l1.py that has learned the three bands. Copy it to change it."""
+
+    def train(folder: Path) -> None:
+        done = command("--dataset", pairs, "--output", folder, *SMALL, *LEARN)
+        assert done.returncode == 0, done.stderr
+
     folder = tmp_path_factory.mktemp("runs") / "l1"
-    done = command("--dataset", pairs, "--output", folder, *SMALL, *LEARN)
-    assert done.returncode == 0, done.stderr
+    # of its own, since two processes may ask at once whether another one trains in it
+    shutil.copytree(made_once(tmp_path_factory, "trained", train), folder)
     return folder
 
 

@@ -57,9 +57,9 @@ def assert_same(run: Path, whole: Path) -> None:
     assert log_rows(run) == log_rows(whole)
     ours, theirs = (torch.load(each / "checkpoints/last.pt", weights_only=True) for each in (run, whole))
     for part in ("ema", "rng"):
-        assert {k: v.tolist() for k, v in ours[part].items() if torch.is_tensor(v)} == {
-            k: v.tolist() for k, v in theirs[part].items() if torch.is_tensor(v)
-        }
+        one, other = ({k: v for k, v in each[part].items() if torch.is_tensor(v)} for each in (ours, theirs))
+        assert one.keys() == other.keys()
+        assert [name for name in one if not torch.equal(one[name], other[name])] == []
     assert json.loads((run / "status.json").read_text())["status"] == "finished"
     assert not list(run.rglob("*.tmp"))
 
@@ -92,7 +92,7 @@ def test_a_folder_that_becomes_read_only(pairs, tmp_path):
     wait_for(lambda: epochs_logged(run) >= 1, process)
     for folder in (run, *(run / name for name in FOLDERS)):
         folder.chmod(0o555)
-    _, error = process.communicate(timeout=100)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 2, error
     assert "Traceback" not in error
     assert "Permission denied); choose another place; go on with" in error.splitlines()[-1]
@@ -106,7 +106,7 @@ def test_pictures_that_vanish_while_it_trains(pairs, tmp_path):
     process = start("train_l1.py", *arguments, "--output", run)
     wait_for(lambda: epochs_logged(run) >= 1, process)
     shutil.rmtree(tmp_path / "set/train")
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 2, error
     assert "Traceback" not in error
     assert "cannot be read as a picture (No such file or directory)" in error.splitlines()[-1]
@@ -195,7 +195,7 @@ def test_output_that_nobody_takes(pairs, tmp_path):
         [sys.executable, train_l1.__file__, "--dataset", pairs, "--output", tmp_path / "run"]
         + [str(each) for each in SHORT],
         preexec_fn=closed,
-        timeout=120,
+        timeout=600,
     )
     assert process.returncode == 0
     assert (tmp_path / "run/.lock").read_text().startswith("{")

@@ -25,7 +25,7 @@ def test_a_rank_that_ignores_the_end_of_another_is_killed():
     assert deaf.stdout.readline() == "up\n"
     assert wait_for_ranks([deaf, failed]) == 2
     end_ranks([deaf, failed], patience=0.2)
-    assert deaf.wait(60) == -signal.SIGKILL
+    assert deaf.wait(600) == -signal.SIGKILL
 
 
 def test_ranks_that_end_well_are_waited_for():
@@ -56,7 +56,7 @@ def start_training(run, pairs, *more) -> tuple[subprocess.Popen, psutil.Process]
     process = start_two(
         "--dataset", pairs, "--output", run, *SMALL, "--epochs", 100000, *more, launcher="quiet"
     )
-    end = time.monotonic() + 240
+    end = time.monotonic() + 600
     while not (run / "training_log.txt").exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end
@@ -80,10 +80,10 @@ def test_a_signal_ends_all_ranks_in_one_line(pairs, tmp_path, number, whom, said
     everybody = starter.children(recursive=True)
     for each in {"all": [starter, *everybody], "starter": [starter], "rank 1": [second]}[whom]:
         each.send_signal(number)
-    line, code = lines_of(errors_of_two(process, 120))
+    line, code = lines_of(errors_of_two(process))
     assert line.startswith(said)
     assert code == f"code {2 if number == signal.SIGKILL else 128 + number}"
-    assert psutil.wait_procs(everybody, timeout=15)[1] == []
+    assert psutil.wait_procs(everybody, timeout=600)[1] == []
     torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)
 
 
@@ -95,5 +95,5 @@ def test_ranks_end_when_they_are_done(pairs, tmp_path):
             *(["--resume"] if epochs > 1 else []),
             launcher="quiet",
         )
-        assert lines_of(errors_of_two(process, 90)) == ["code 0"]
+        assert lines_of(errors_of_two(process)) == ["code 0"]
         assert json.loads((tmp_path / "new/status.json").read_text())["status"] == "finished"

@@ -151,7 +151,7 @@ def test_a_worker_that_is_killed_is_one_line(pairs, tmp_path):
     process = start("train_l1.py", *arguments)
     wait_for(lambda: (run / "training_log.txt").exists(), process)
     os.kill(psutil.Process(process.pid).children()[-1].pid, signal.SIGKILL)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 2, error
     assert "Traceback" not in error, error
     assert "a process that prepares pictures was killed" in error

@@ -7,6 +7,7 @@ import threading
 import urllib.request
 
 import pytest
+import warm
 from app_server import ROOT, free_port, wait_until
 
 from common.commandline import UserError
@@ -55,12 +56,12 @@ def test_ipv6_and_a_path_behind_a_proxy(host):
         "/faces",
     ]
     arguments = [*script, "--host", host, "--port", str(port)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+    with warm.Process(arguments, stdout=subprocess.PIPE, text=True) as process:
         lines: list[str] = []
         threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True).start()
         wait_until(lambda: any("Running on" in line for line in lines) or process.poll() is not None)
-        with urllib.request.urlopen(f"http://[::1]:{port}/config", timeout=30) as page:
+        with urllib.request.urlopen(f"http://[::1]:{port}/config", timeout=600) as page:
             config = page.read().decode()
         process.terminate()
-        process.wait(30)
+        process.wait(600)
     assert "/faces" in config

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 import pytest
+import warm
 from app_server import ROOT, free_port, wait_until
 from gradio.routes import App
 from starlette.datastructures import Headers
@@ -80,7 +81,7 @@ def test_what_a_browser_says_of_the_page():
 
 def ask(url: str, path: str, method="GET", body=None, **headers) -> tuple[int, bytes]:
     """The status and body of an answer; of one that streams, its first part."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     chunked = "transfer-encoding" in named
     connection.request(
@@ -160,7 +161,7 @@ def test_a_foreign_page_in_a_browser(app, browser):
 
 
 def handlers_of(app) -> list[dict]:
-    return json.loads(urllib.request.urlopen(f"{app.url}/config", timeout=30).read())["dependencies"]
+    return json.loads(urllib.request.urlopen(f"{app.url}/config", timeout=600).read())["dependencies"]
 
 
 def test_a_file_that_nobody_has_sent_is_not_opened_and_stays(app, tmp_path, photo_path):
@@ -218,7 +219,7 @@ def test_the_command_with_a_password(tmp_path):
     port = free_port()
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     arguments = [*COMMAND, "--port", str(port), "--auth", "me:secret"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with warm.Process(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
         lines: list[str] = []
         threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True).start()
         wait_until(lambda: any("Running on" in line for line in lines) or process.poll() is not None)
@@ -235,7 +236,7 @@ def test_the_command_with_a_password(tmp_path):
         assert report["seed"] == 1
         assert list(tmp_path.glob("draggan-*"))
         process.terminate()
-        process.wait(30)
+        process.wait(600)
     assert not list(tmp_path.glob("draggan-*"))
 
 

@@ -185,6 +185,7 @@ def test_a_page_that_is_loaded_again_finds_its_work(visit, app, long_drags):
     wait_until(lambda: session.face.subject.seed == 7)
     draw(page, (0.35, 0.75), (0.35, 0.6))
     note_says(page, "Press Start")
+    session.set("max_steps", 25)  # longer than the page takes to load
     page.click("#start")
     note_says(page, "step [2-9]", "#progress")
     page.on("dialog", lambda dialog: dialog.accept())  # results that were not downloaded

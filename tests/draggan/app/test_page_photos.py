@@ -38,6 +38,7 @@ def test_photo_smile_and_the_whole_photo_before_and_after(visit, app, photo_path
     page.screenshot(path=OUTPUT / "photo-search.png")
     note_says(page, "The face of your photo")
     page.screenshot(path=OUTPUT / "photo-found.png")
+    app.only_session().set("max_steps", 6)  # the edit need not show in full
     page.click("#edit-smile")
     note_says(page, "Done|Ended")
     page.get_by_role("tab", name="Whole photo").click()
@@ -143,6 +144,7 @@ def test_scripts_edit_photos(app, photo_path):
         client.predict(handle_file(str(photo_path)), "smile", 1.0, "slow", 0, api_name="/photo")
     with pytest.raises(Exception, match="strength"):
         client.predict(None, "smile", 9.0, "fast", 0, api_name="/photo")
+    app.only_session().set("max_steps", 3)  # any change will do
     again, _ = client.predict(None, "close-eyes", 0.5, "fast", 0, api_name="/photo")
     assert (pixels_of(again) != edited).any()
     client.close()

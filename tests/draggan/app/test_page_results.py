@@ -99,8 +99,8 @@ def test_work_is_saved_and_opened_again(visit, app, tmp_path):
     marks = session.marks.handles, session.marks.targets
     page.click("#advanced button")
     page.wait_for_function(STILL, polling=150, timeout=SLOW)  # the sliders are being laid out
-    fill(page, "#max_steps", 33)
-    wait_until(lambda: session.settings.get("max_steps") == 33)
+    fill(page, "#max_steps", 7)
+    wait_until(lambda: session.settings.get("max_steps") == 7)
     with page.expect_download() as download:
         page.click("#save-project")
     assert download.value.suggested_filename == "work.draggan"
@@ -115,8 +115,8 @@ def test_work_is_saved_and_opened_again(visit, app, tmp_path):
     assert (session.face.picture == smile).all()
     assert len(session.history.entries) == 5
     assert (session.marks.handles, session.marks.targets) == marks
-    assert session.settings == {"max_steps": 33}
-    assert page.input_value("#max_steps input[type=number]") == "33"
+    assert session.settings == {"max_steps": 7}
+    assert page.input_value("#max_steps input[type=number]") == "7"
     page.screenshot(path=OUTPUT / "project.png", full_page=True)
     page.click("#start")
     note_says(page, "Ended after|Done after")

@@ -1,10 +1,10 @@
 """Conditional models: one class is drawn, or none is chosen; in Python and on the command line."""
 
-import subprocess
 import sys
 
 import pytest
 import torch
+import warm
 from model_files import images, refused, tensorflow
 from nvidia_files import conditional, mapped, network_pickle, save_whole
 
@@ -154,16 +154,14 @@ def test_names_on_the_command_line(cars):
 @pytest.mark.parametrize("script", [edit_faces, gragan_modify])
 def test_the_option_is_there_and_its_errors_are_one_line(script, tmp_path):
     command = [sys.executable, script.__file__]
-    listed = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    listed = warm.run([*command, "--help"], cwd=tmp_path, timeout=600)
     assert "--class CLASS" in listed.stdout
     for value, words in (
         ("x", "invalid int value: 'x'"),
         ("-3", "classes are counted from 0"),
         ("0", "no class 0"),
     ):
-        run = subprocess.run(
-            [*command, "--class", value], capture_output=True, text=True, cwd=tmp_path, timeout=120
-        )
+        run = warm.run([*command, "--class", value], cwd=tmp_path, timeout=600)
         assert run.returncode == 2
         assert words in run.stderr
         assert len(run.stderr.strip().splitlines()) == 1

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import warm
 
 import draggan.generators as generators
 from draggan.generators import load_generator, weights
@@ -227,7 +227,7 @@ def test_benchmark_runs():
     script = ROOT / "benchmarks" / "drag_step.py"
     command = [sys.executable, str(script), "--resolution", "32", "--points", "2", "--steps", "1"]
     command += ["--device", "cpu", "--official", str(ROOT)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    run = warm.run(command, timeout=600)
     assert run.returncode == 0, run.stderr
     assert "is not a checkout of DragGAN" in run.stdout
     assert "gradient toward w" in run.stdout
