@@ -11,6 +11,11 @@ corners of the eyes, the tip of the nose and the corners of the mouth, 68 are al
 a pair in which a face has no landmarks is left out of every row, and counted. Where no face is found any more after a
 drag, the distance counts as that without an edit, and is counted as lost. Stuck: more than half of the way is left.
 
+Ways: "default" and "draggan-paper" are the presets of the drag, which know the first face's points and its features
+alone. So does "newton", which steps by Gauss-Newton (draggan/newton.py). "landmarks" steps like it and looks for the
+landmarks in the picture after each step, with the same detector that measures in the end: it can be used where points
+are landmarks, and not for points by hand.
+
 The features' distance is no FID: the Fréchet distance of MobileNetV2's features at stride 16 between the edited faces
 and as many others that nobody edited (see likeness.py). Unedited faces have one, too.
 
@@ -38,10 +43,16 @@ from draggan.drag import PRESETS, Drag
 from draggan.face import Face, Subject
 from draggan.generators import DEFAULT_MODEL, ModelError, load_generator
 from draggan.landmarks import landmark_detector
+from draggan.newton import NewtonDrag, NewtonSettings, Observe
 
 # Of the 68 points (iBUG 300-W): outer eye corners 36 and 45, tip of the nose 30, mouth corners 48 and 54.
 POINTS = {1: [30], 5: [36, 45, 30, 48, 54], 68: list(range(68))}
-WAYS = {"no edit": None, **{name: replace(settings, max_steps=300) for name, settings in PRESETS.items()}}
+WAYS = {
+    "no edit": None,
+    **{name: replace(settings, max_steps=300) for name, settings in PRESETS.items()},
+    "newton": NewtonSettings(),
+    "landmarks": NewtonSettings(),
+}
 AT = 512  # pixels of a picture's side in which distances are given
 STRIDE = 16
 
@@ -83,14 +94,31 @@ def mean_distance(found: np.ndarray, wanted: np.ndarray, size: int) -> float:
     return float(np.linalg.norm(found - wanted, axis=1).mean() * AT / size)
 
 
-def drag(start: Face, handles: np.ndarray, targets: np.ndarray, settings) -> tuple[Face, int]:
-    """What a drag alone makes of a face, and its steps. Points (K, 2) in pixels of the picture."""
-    size = start.generator.resolution
-    inside = [points.clip(0, size - 1) for points in (handles, targets)]
-    work = Drag(start.generator, start.styles, *inside, None, settings)
+def drag(start: Face, which: list[int], targets: np.ndarray, way: str) -> tuple[Face, int]:
+    """What a drag alone makes of a face, and its steps.
+
+    Those of its landmarks that `which` says are dragged to targets (K, 2) in pixels of the picture.
+    """
+    size, settings = start.generator.resolution, WAYS[way]
+    handles, targets = (points.clip(0, size - 1) for points in (start.points[which], targets))
+    if isinstance(settings, NewtonSettings):
+        observe = by_landmarks(start, which) if way == "landmarks" else None
+        work = NewtonDrag(start.generator, start.styles, handles, targets, observe, settings)
+    else:
+        work = Drag(start.generator, start.styles, handles, targets, None, settings)
     for _ in work.run():
         pass
     return start.with_styles(work.best_styles), work.steps_done
+
+
+def by_landmarks(start: Face, which: list[int]) -> Observe:
+    """Looks for some of the landmarks in the picture of other styles of a face."""
+
+    def observe(styles: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+        found = points_of(start.with_styles(styles))
+        return None if found is None else torch.as_tensor(found[which]).to(expected)
+
+    return observe
 
 
 def measure(first: Face, second: Face, count: int, way: str, picture: Path) -> dict | None:
@@ -100,8 +128,7 @@ def measure(first: Face, second: Face, count: int, way: str, picture: Path) -> d
         return None
     size, which = first.generator.resolution, POINTS[count]
     began, spent = time.perf_counter(), time.process_time()
-    settings = WAYS[way]
-    after, steps = (first, 0) if settings is None else drag(first, before[which], wanted[which], settings)
+    after, steps = (first, 0) if WAYS[way] is None else drag(first, which, wanted[which], way)
     after.picture  # noqa: B018  (drawn: what a person waits for)
     seconds = time.perf_counter() - began
     spent = (time.process_time() - spent) / torch.get_num_threads()

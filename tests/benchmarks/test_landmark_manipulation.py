@@ -83,7 +83,7 @@ def test_a_stylegan2_goes_the_same_way(command, monkeypatch, tmp_path):
     monkeypatch.setattr(landmark_manipulation, "landmark_detector", lambda name, device: Given())
     printed = command("--pairs", 2, "--model", "any")
     records = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
-    assert len(records) == 2 * len(POINTS) * 3
+    assert len(records) == 2 * len(POINTS) * len(landmark_manipulation.WAYS)
     assert all(record["steps"] == 3 for record in records if record["way"] != "no edit")
     assert printed.count("draggan-paper") == 3
     monkeypatch.setattr(landmark_manipulation, "load_generator", lambda name, device: random_generator(SMALL))
