@@ -12,9 +12,10 @@ a pair in which a face has no landmarks is left out of every row, and counted. W
 drag, the distance counts as that without an edit, and is counted as lost. Stuck: more than half of the way is left.
 
 Ways: "default" and "draggan-paper" are the presets of the drag, which know the first face's points and its features
-alone. So does "newton", which steps by Gauss-Newton (draggan/newton.py). "landmarks" steps like it and looks for the
-landmarks in the picture after each step, with the same detector that measures in the end: it can be used where points
-are landmarks, and not for points by hand.
+alone. So do "freedrag-idea", which is FreeDrag's way in code of our own (draggan/freedrag.py), and "newton", which
+steps by Gauss-Newton (draggan/newton.py). "landmarks" steps like that and looks for the landmarks in the picture after
+each step, with the same detector that measures in the end: it is for points that are landmarks, and not for points by
+hand.
 
 The features' distance is no FID: the Fréchet distance of MobileNetV2's features at stride 16 between the edited faces
 and as many others that nobody edited (see likeness.py). Unedited faces have one, too.
@@ -41,6 +42,7 @@ from benchmarks.likeness import Features, as_batch, frechet
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from draggan.drag import PRESETS, Drag
 from draggan.face import Face, Subject
+from draggan.freedrag import FreeDrag, FreeDragSettings
 from draggan.generators import DEFAULT_MODEL, ModelError, load_generator
 from draggan.landmarks import landmark_detector
 from draggan.newton import NewtonDrag, NewtonSettings, Observe
@@ -50,6 +52,7 @@ POINTS = {1: [30], 5: [36, 45, 30, 48, 54], 68: list(range(68))}
 WAYS = {
     "no edit": None,
     **{name: replace(settings, max_steps=300) for name, settings in PRESETS.items()},
+    "freedrag-idea": FreeDragSettings(),
     "newton": NewtonSettings(),
     "landmarks": NewtonSettings(),
 }
@@ -104,6 +107,8 @@ def drag(start: Face, which: list[int], targets: np.ndarray, way: str) -> tuple[
     if isinstance(settings, NewtonSettings):
         observe = by_landmarks(start, which) if way == "landmarks" else None
         work = NewtonDrag(start.generator, start.styles, handles, targets, observe, settings)
+    elif isinstance(settings, FreeDragSettings):
+        work = FreeDrag(start.generator, start.styles, handles, targets, settings)
     else:
         work = Drag(start.generator, start.styles, handles, targets, None, settings)
     for _ in work.run():
