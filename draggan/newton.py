@@ -15,6 +15,7 @@ own population of w. After each step the points are looked for, by whatever `obs
 Points are (x, y) in pixels of the generator's image, pixel centres at whole numbers.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from draggan.drag import Step
 from draggan.generators import DEFAULT_PSI, Generator
 
 SAMPLES = 4096  # of w, from which the population is known
-FEW = 16  # points whose motion is differentiated on the finer map
+COARSER = 4  # times than the map that is dragged on: where motion is differentiated
 # What is seen of the points of some styles (1, num_rows, w_dim), where they are expected at (K, 2): (K, 2), or None
 # where they are not to be found.
 Observe = Callable[[Tensor, Tensor], Tensor | None]
@@ -42,9 +43,9 @@ class NewtonSettings:
     dims: int = 256  # directions of the population in which the latent may change
     free_rows: int | None = None  # style rows that change, all alike; None: the generator's default
     noise: float = 1.0  # of a point that is observed, at 512: so much is not worth a change of the latent
-    longest: float = 16.0  # way of a point in one step, at 512
+    longest: float = 32.0  # way of a point in one step, at 512
     shortest: float = 1.5  # to which failing steps shrink it
-    tolerance: float = 1.2  # mean distance at which the drag is done, at 512
+    tolerance: float = 1.6  # mean distance at which the drag is done, at 512
     patience: int = (
         2  # steps that made it worse, one after the other, before the motion is differentiated anew
     )
@@ -193,13 +194,13 @@ def motion(generator: Generator, styles: Tensor, change: Tensor, points: Tensor)
     Lucas-Kanade: a feature f that stays itself while it moves by m has df + ∇f · m = 0, which is solved for m in the
     surroundings of each point, in the sense of least squares.
     """
-    known = [n for n in generator.feature_resolutions if n <= generator.feature_resolution]
-    coarser = 1 if len(points) <= FEW else 2
-    resolution = sorted(known)[-min(len(known), 1 + coarser)]
+    resolution = min(
+        generator.feature_resolutions,
+        key=lambda n: abs(math.log2(n * COARSER / generator.feature_resolution)),
+    )
     features, size = generator.features(styles, resolution), generator.resolution
     half = size / resolution / 2
-    ticks = torch.arange(-2, 3, device=points.device) * size / 128  # 4 pixels at 512 apart
-    around = points[:, None] + torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).reshape(-1, 2)
+    around = points[:, None] + grid(size / 64, size / 128, points.device)  # 8 and 4 pixels at 512
     here = sample(features, around, size)  # (K, Q, C)
     with torch.no_grad():
         steps = half * torch.eye(2, device=points.device)
@@ -217,8 +218,8 @@ def motion(generator: Generator, styles: Tensor, change: Tensor, points: Tensor)
 
 def sample(features: Tensor, points: Tensor, resolution: int) -> Tensor:
     """Bilinear samples (K, Q, C) of features (1, C, H, W) at points (K, Q, 2) in pixels of an image."""
-    grid = ((points + 0.5) * (2 / resolution) - 1)[None].to(features.dtype)
-    found = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    places = ((points + 0.5) * (2 / resolution) - 1)[None].to(features.dtype)
+    found = F.grid_sample(features, places, mode="bilinear", padding_mode="border", align_corners=False)
     return found[0].permute(1, 2, 0).float()
 
 
@@ -229,12 +230,12 @@ class Tracker:
     """
 
     RADIUS = 10.0  # at 512, half the side of the square that is searched
+    PRIOR = 0.8  # times what the best place is above the mean: so much it must be better at that distance
 
     def __init__(self, generator: Generator, styles: Tensor, points: Tensor):
-        self.generator = generator
-        radius = self.RADIUS * generator.resolution / 512
-        ticks = torch.arange(-radius, radius + 1e-3, generator.resolution / 512, device=points.device)
-        self._square = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).reshape(-1, 2)
+        self.generator, unit = generator, generator.resolution / 512
+        self._square = grid(self.RADIUS * unit, unit, points.device)  # (S, 2)
+        self._away = (self._square / (self.RADIUS * unit)).square().sum(dim=-1)  # (S,)
         self._wanted = self._described(styles, points[:, None])  # (K, 1, C)
 
     @torch.no_grad()
@@ -242,8 +243,9 @@ class Tracker:
         """Where the points (K, 2) are in other styles."""
         places = expected[:, None] + self._square  # (K, S, 2)
         inside = ((places >= 0) & (places <= self.generator.resolution - 1)).all(dim=-1)
-        alike = (self._described(styles, places) * self._wanted).sum(dim=-1).masked_fill(~inside, -torch.inf)
-        best = alike.argmax(dim=1)
+        alike = (self._described(styles, places) * self._wanted).sum(dim=-1)
+        prior = self.PRIOR * (alike.amax(dim=1) - alike.mean(dim=1))[:, None] * self._away
+        best = (alike - prior).masked_fill(~inside, -torch.inf).argmax(dim=1)
         return places.take_along_dim(best[:, None, None], dim=1).squeeze(1)
 
     @torch.no_grad()
@@ -255,3 +257,9 @@ class Tracker:
             partial = self.generator.partial(styles, each, partial)
             found.append(F.normalize(sample(partial.features, places, self.generator.resolution), dim=-1))
         return torch.cat(found, dim=-1)
+
+
+def grid(radius: float, pitch: float, device: torch.device) -> Tensor:
+    """Offsets (N, 2) in a square of that radius."""
+    ticks = torch.arange(-radius, radius + 1e-3, pitch, device=device)
+    return torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).reshape(-1, 2)
