@@ -91,15 +91,16 @@ def test_points_that_are_not_found_end_it_where_it_was():
 
 
 def test_the_tracker_finds_what_has_moved_and_stays_inside():
-    generator, points = Pattern(), torch.tensor([[60.0, 64.0], [68.0, 60.0]])
+    generator, points = Pattern(wave=6.0), torch.tensor([[60.0, 64.0], [68.0, 60.0]])
     tracker = Tracker(generator, torch.zeros(1, 2, 4), points)
     moved = torch.zeros(1, 2, 4)
     moved[0, 0, :2] = torch.tensor([0.3, -0.2])
     there = points + shift(moved)
     np.testing.assert_allclose(tracker(moved, there), there, atol=0.3)
-    # Where another place is expected, it is a compromise: in so smooth a field the places beside it are nearly as good.
-    off = (tracker(moved, there + torch.tensor([2.0, 0.0])) - there).norm(dim=1)
-    assert (off < 1.2).all()
+    wrong = torch.tensor([[1.0, -1.0], [-1.5, 0.5], [0.5, 1.5], [-1.0, -1.0]])  # what is expected weighs, too
+    left = torch.stack([tracker(moved, there + off) - there for off in wrong]).norm(dim=-1)
+    assert (left < wrong.norm(dim=-1)[:, None]).all()
+    assert left.mean() < 0.6 * wrong.norm(dim=-1).mean()
     assert (tracker(moved, torch.tensor([[126.0, 2.0], [1.0, 127.0]])) - 63.5).abs().max() <= 63.5
 
 
@@ -115,5 +116,5 @@ def test_a_real_face_moves_in_a_few_steps():
     handles, targets = np.array([[512.0, 700.0]]), np.array([[512.0, 740.0]])
     d = NewtonDrag(generator, generator.seed_styles(0), handles, targets)
     steps = list(d.run())
+    assert steps[2].distances.mean() < 0.4 * 40
     assert steps[-1].distances.mean() < 0.2 * 40
-    assert len(steps) <= 12

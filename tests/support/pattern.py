@@ -19,8 +19,10 @@ class Pattern(Generator):
     name, resolution, num_rows, z_dim, w_dim = "pattern", 128, 2, 4, 4
     feature_resolutions, feature_resolution, free_rows, is_face = (32, 64), 64, 1, False
 
-    def __init__(self):
+    def __init__(self, wave=12.0):
+        """wave: how wide the waves of the pattern are, in pixels of one radian."""
         super().__init__()
+        self.wave = wave
         self.register_buffer("mean_w", torch.zeros(4))
         self.waves = torch.from_numpy(np.random.RandomState(0).randn(16, 2).astype(np.float32))
 
@@ -33,7 +35,7 @@ class Pattern(Generator):
         y, x = torch.meshgrid(ticks, ticks, indexing="ij")
         local = torch.stack((x, y), -1) - 64.0 - PIXELS * styles[0, 0, :2]
         window = torch.exp(-local.square().sum(-1) / (2 * 24.0**2))
-        return (torch.sin(local @ self.waves.T / 12) * window[..., None]).permute(2, 0, 1)[None]
+        return (torch.sin(local @ self.waves.T / self.wave) * window[..., None]).permute(2, 0, 1)[None]
 
     def partial(self, styles, resolution, start=None):
         return Partial(resolution, self.features(styles, resolution))
