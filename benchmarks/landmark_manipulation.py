@@ -71,7 +71,7 @@ class Options:
     model: str = option(DEFAULT_MODEL, "face generator")
     landmarks: str = option("auto", "landmark detector")
     output: str = option("output/landmark_manipulation", "folder for pairs.jsonl and pictures")
-    report: bool = option(False, "print the table of --output and do nothing else")
+    report: bool = option(False, "print the table of --output, of --points and --ways, and do nothing else")
     device: str = option("auto", DEVICES)
 
 
@@ -163,14 +163,19 @@ def read(path: Path) -> dict[tuple, dict]:
     return found
 
 
-def table(output: Path) -> Iterator[str]:
-    """What pairs.jsonl holds, a line a row."""
-    records = read(output / "pairs.jsonl")
+def table(output: Path, points: list[int], ways: list[str]) -> Iterator[str]:
+    """What pairs.jsonl holds of these points and ways, a line a row."""
+    records = {
+        (pair, count, way): record
+        for (pair, count, way), record in read(output / "pairs.jsonl").items()
+        if count in points and way in ways
+    }
     if not records:
         raise UserError(f"{output} has no pairs.jsonl with drags; measure first")
     models = {record["model"] for record in records.values()}
     # Every row is of the same pairs, or a hard pair that one way has not come to yet would flatter it.
-    rows = list(dict.fromkeys((points, way) for _, points, way in records))
+    there = {(count, way) for _, count, way in records}
+    rows = [(count, way) for count in points for way in ways if (count, way) in there]
     pairs = sorted({pair for pair, _, _ in records})
     none = [pair for pair in pairs if any(records.get((pair, *row), {}).get("no_face") for row in rows)]
     whole = [pair for pair in pairs if pair not in none and all((pair, *row) in records for row in rows)]
@@ -183,8 +188,8 @@ def table(output: Path) -> Iterator[str]:
         return
     features = Features()
     others = features([picture_of(output, records[(pair, *rows[0])], "second") for pair in whole])[STRIDE]
-    for points, way in rows:
-        found = [records[pair, points, way] for pair in whole]
+    for count, way in rows:
+        found = [records[pair, count, way] for pair in whole]
         distances = [record["distance"] for record in found]
         stuck = sum(record["distance"] > 0.5 * record["start"] for record in found)
         seconds, spent, steps = (
@@ -193,7 +198,7 @@ def table(output: Path) -> Iterator[str]:
         )
         pictures = features([picture_of(output, record, "edited") for record in found])[STRIDE]
         yield (
-            f"{points:6}  {way:14}{statistics.median(distances):8.2f}{statistics.mean(distances):8.2f}"
+            f"{count:6}  {way:14}{statistics.median(distances):8.2f}{statistics.mean(distances):8.2f}"
             f"{stuck:7}{sum(record['lost'] for record in found):6}{seconds:9.1f}{spent:8.1f}{steps:7.0f}"
             f"{frechet(pictures, others):10.2f}"
         )
@@ -207,10 +212,10 @@ def picture_of(output: Path, record: dict, which: str) -> torch.Tensor:
 def main() -> None:
     options = parse(Options, __doc__)
     output = Path(options.output)
-    if options.report:
-        print(*table(output), sep="\n")
-        return
     points, ways = chosen(options.points, POINTS, "--points"), chosen(options.ways, WAYS, "--ways")
+    if options.report:
+        print(*table(output, points, ways), sep="\n")
+        return
     device = choose_device(options.device)
     try:
         generator, detector = (
@@ -246,7 +251,7 @@ def main() -> None:
         line = {"pair": pair, "points": count, "way": way, "model": generator.name, **names, **record}
         with path.open("a", encoding="utf-8") as file:
             file.write(("\n" if _is_cut(path) else "") + json.dumps(line) + "\n")
-    print(*table(output), sep="\n")
+    print(*table(output, points, ways), sep="\n")
 
 
 def _is_cut(path: Path) -> bool:

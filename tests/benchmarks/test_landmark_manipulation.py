@@ -66,7 +66,9 @@ def test_pairs_are_dragged_resumed_and_tabled(command, tmp_path):
     ]
     assert [record["distance"] for record in again] == [record["distance"] for record in records]
     assert (out / "6000_5_default.png").stat().st_mtime_ns == before
-    assert "2 pairs, 0 without a face" in command("--report")
+    report = command("--report").splitlines()
+    assert report[0].endswith("2 pairs, 0 without a face, pixels at 512")
+    assert command("--report", "--ways", "default").splitlines() == [*report[:2], report[3]]
 
 
 def test_a_stylegan2_goes_the_same_way(command, monkeypatch, tmp_path):
