@@ -28,6 +28,7 @@ from torch import Tensor
 
 from draggan.drag import Step
 from draggan.generators import DEFAULT_PSI, Generator
+from draggan.generators.region import root
 
 SAMPLES = 4096  # of w, from which the population is known
 COARSER = 4  # times than the map that is dragged on: where motion is differentiated
@@ -178,6 +179,7 @@ _populations: WeakKeyDictionary[Generator, Tensor] = WeakKeyDictionary()
 def population(generator: Generator, dims: int) -> Tensor:
     """How the w of a generator differ: their first `dims` principal components (D, w_dim), each as long as one
     standard deviation at the usual truncation."""
+    generator = root(generator)
     if generator not in _populations:
         random = torch.Generator().manual_seed(0)
         z = torch.randn(SAMPLES, generator.z_dim, generator=random)
