@@ -177,6 +177,7 @@ EDITS = {
         Edit(
             *("slim", "Slim face", _slim, _lower_face, True),
             shows=("jaw_width",),
+            by_motion=True,  # drawn anew, an ear beside the jaw gets another earring
             goal=0.45,
             aim=0.5,
             scales=(0.5, 2.0),

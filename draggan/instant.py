@@ -79,17 +79,23 @@ class Sliders:
             others = ((other, s) for other, s in strengths.items() if other != name)
             more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
             scales[name] = strength * self.scale(name, strength) * (1 + more)
-        return self._moved(scales, {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()})
+        weights = {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()}
+        return self._moved(scales, weights, by_motion=any(EDITS[name].by_motion for name in strengths))
 
-    def _moved(self, scales: Mapping[str, float], weights: Mapping[str, float] | None = None) -> Face:
-        """The face so far along directions {name: scale}, inside their regions, which count up to their weights."""
+    def _moved(
+        self, scales: Mapping[str, float], weights: Mapping[str, float] | None = None, by_motion: bool = False
+    ) -> Face:
+        """The face so far along directions {name: scale}, inside their regions, which count up to their weights.
+
+        by_motion: see face.Region. Without it, landmarks are the same, and sooner at hand.
+        """
         start = self.start
         styles, size = start.styles.clone(), start.base.resolution
         mask = styles.new_zeros(1, 1, size, size)
         for name, scale in scales.items():
             styles += scale * start.subject.directions.change(learned_as(name), start.styles)
             mask = torch.maximum(mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0])
-        face = start.inside(mask, styles)
+        face = start.inside(mask, styles, by_motion)
         for name in scales:
             face = face.reaching(self._region(name)[1])
         return face

@@ -104,6 +104,26 @@ def explain(
     return Change(flow, share, after + colours, shade)
 
 
+def moved(before: np.ndarray, after: np.ndarray, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A picture with the motion that leads from one picture of the generator to another.
+
+    All (S, S, 3) uint8, and so is what comes out; the picture shows what `before` shows, perhaps moved before. points:
+    its landmarks (68, 2).
+    """
+    everywhere = np.ones(before.shape[:2], np.float32)
+    one, two = (each.astype(np.float32) for each in (before, after))
+    return explain(one, two, picture, points, everywhere).apply(picture, points)
+
+
+def laid_over(before: np.ndarray, after: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """A picture with what two pictures of the generator differ in, from the second; all (S, S, 3) uint8."""
+    difference = cv2.absdiff(before, after).max(axis=2).astype(np.float32)
+    blur = len(before) / 250
+    share = _spread(_ramp(_blur(difference, blur), *CHANGED), 4 * blur)[..., None]
+    out = picture + share * (after.astype(np.float32) - picture)
+    return np.where(share > 0, np.rint(out), picture).astype(np.uint8)
+
+
 def motion(before: np.ndarray, after: np.ndarray, region: np.ndarray, unit: float) -> np.ndarray:
     """Where each pixel of `after` comes from in `before`: (S, S, 2) float32 in pixels, smooth, without folds.
 

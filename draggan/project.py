@@ -112,7 +112,8 @@ class _Writer:
             self.tensors[f"face{number}.mask"] = face.region.mask
         if face.changeable is not None:
             self.tensors[f"face{number}.changeable"] = torch.from_numpy(face.changeable.astype(np.uint8))
-        self.faces.append({"subject": subject, "under": under})
+        by_motion = face.region is not None and face.region.by_motion
+        self.faces.append({"subject": subject, "under": under, "by_motion": by_motion})
         self._known[id(face)] = number
         return number
 
@@ -252,7 +253,7 @@ def _read_face(
         under = faces[_index(about["under"], faces)]
         if under.subject is not subject:
             raise ValueError("under")
-        region = Region(under, mask)
+        region = Region(under, mask, bool(about.get("by_motion", False)))
     changeable = tensors.get(f"face{number}.changeable")
     if changeable is not None and changeable.shape != (generator.resolution, generator.resolution):
         raise ValueError("changeable")
