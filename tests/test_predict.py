@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from label_sets import bands, write
 from PIL import Image
 from segmentation_data import command, error_of, log_rows, picture_pair
 
@@ -42,6 +43,18 @@ def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path, lay
     for key in ("l1", "pixel_acc", "class_acc", "miou"):
         assert found[key] == pytest.approx(float(logged[f"val_{key}"]), abs=1e-4)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"val_{k}.png" for k in range(3)]
+
+
+def test_scores_against_labels_of_another_kind_are_refused(checkpoint, tmp_path):
+    root = write(tmp_path / "set", lambda k: bands(k, [0, 1, 7]).astype(np.uint8))
+    done = command(
+        *("--checkpoint", checkpoint, "--input", root / "val", "--pairs", "--score"),
+        *("--output", tmp_path / "out", "--device", "cpu"),
+        script="predict.py",
+    )
+    assert "the labels hold ids (0, 1, 7), and the run's classes are the colours sky" in error_of(done)
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_photos_of_any_size_come_out_at_their_size_and_the_same_every_time(checkpoint, tmp_path):
