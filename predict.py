@@ -33,7 +33,7 @@ from FCN_network2 import Generator
 from pix2pix_dataset import DIRECTIONS, to_bytes, to_unit
 from training.checkpoint import load_generator
 from training.metrics import SplitMeter
-from training.pairs import Pair, find_pairs_in, pictures, pictures_below
+from training.pairs import Pair, find_pairs_in, pictures, pictures_below, refuse_one_side
 from training.palettes import Palette, predicted_classes
 from training.pictures import Reader, read_pair, read_photo
 from training.scored import check_labels
@@ -133,6 +133,8 @@ def inputs(source: Path, output: Path, direction: str = "", labels: str = "auto"
     Raises:
         UserError: if there is nothing to read, two photos would write the same PNG, or a PNG one of the files read.
     """
+    if direction and source.is_file():
+        refuse_one_side(source.parent)
     if source.is_file():
         found = [Pair(source.stem, source)]
     elif direction and source.parent.is_dir():

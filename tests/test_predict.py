@@ -125,6 +125,48 @@ def test_pairs_are_not_looked_for_above_or_below_a_split(pairs, tmp_path):
         inputs(tmp_path / "nothing", tmp_path / "out", "AtoB")
 
 
+@pytest.mark.parametrize(
+    ("sides", "given", "instead"),
+    [
+        (("A/test", "B/test"), "A/test", "test"),
+        (("A/test", "B/test"), "B/test", "test"),
+        (("A/test", "B/test"), "A/test/0.png", "test"),
+        (("A/test", "B/test"), "A", "test"),
+        (("A/test/more", "B/test"), "A/test/more", "test"),
+        (("val/A", "val/B"), "val/B", "val"),
+        (("val/A/more", "val/B/more"), "val/A/more", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "leftImg8bit/val", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "leftImg8bit/val/bonn", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "gtFine/val", "val"),
+        (("leftImg8bit/val/bonn", "gtCoarse/val/bonn"), "gtCoarse", "val"),
+    ],
+)
+def test_one_side_of_pairs_is_not_cut_in_half(tmp_path, sides, given, instead):
+    for side in sides:
+        (tmp_path / side).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / side / "0.png")
+    with pytest.raises(
+        UserError, match=rf"is one side of pairs in .*; give {tmp_path / instead}, which stands"
+    ):
+        inputs(tmp_path / given, tmp_path / "out", "AtoB")
+    assert inputs(tmp_path / given, tmp_path / "out")  # as photos
+
+
+def test_the_folder_of_a_split_need_not_be_there(tmp_path):
+    for side in ("A/test", "B/test"):
+        (tmp_path / side).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / side / "0.png")
+    ((pair, png),) = inputs(tmp_path / "test", tmp_path / "out", "AtoB")
+    assert (pair.a, pair.b) == (tmp_path / "A/test/0.png", tmp_path / "B/test/0.png")
+    assert png == tmp_path / "out/0.png"
+
+
+def test_files_in_halves_may_lie_in_a_folder_called_a(tmp_path):
+    (tmp_path / "A/val").mkdir(parents=True)
+    Image.new("RGB", (8, 4)).save(tmp_path / "A/val/0.png")
+    assert len(inputs(tmp_path / "A/val/0.png", tmp_path / "out", "AtoB")) == 1
+
+
 def test_two_photos_do_not_write_one_file(checkpoint, tmp_path):
     for name in ("x.png", "x_ids.png"):
         Image.new("RGB", (32, 32)).save(tmp_path / name)

@@ -20,6 +20,15 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 DEEPEST = 30  # folders below that of a split
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 DOWNLOADS = ("facades", "cityscapes", "camvid", "faces", "maps", "night2day", "edges2shoes", "edges2handbags")
+SPLITS = ("train", "val", "test")
+# The folder of one side of pairs -> what that of the other is called.
+SIDES = {
+    "A": ("B",),
+    "B": ("A",),
+    "leftImg8bit": ("gtFine", "gtCoarse"),
+    "gtFine": ("leftImg8bit",),
+    "gtCoarse": ("leftImg8bit",),
+}
 # What Cityscapes' labels are called, in the order in which they are looked for, by what --labels asks for.
 CITYSCAPES_LABELS = {"ids": ("labelIds",), "colours": ("color",), "auto": ("labelIds", "color")}
 
@@ -168,19 +177,44 @@ def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
 def find_pairs_in(folder: Path, labels: str = "auto") -> list[Pair]:
     """All pairs in the folder of a split, in any layout, as ``find_pairs``.
 
+    The folder need not be there: ``root/val`` stands for ``root/A/val`` and ``root/B/val`` as well.
+
     Raises:
         UserError: as ``find_pairs``, and for a folder above or below that of a split: its pictures are no pairs.
     """
     folder = Path(os.path.abspath(folder))  # "." has no name
-    above = folder.parent
-    splits = [split for split in ("train", "val", "test") if has_split(folder, split)]
+    refuse_one_side(folder)
+    splits = _splits(folder)
     if splits:
         raise UserError(
             f"{folder} holds the splits {', '.join(splits)}; give one of them, as {folder / splits[0]}"
         )
-    if folder.name in ("A", "B") and (above / "A").is_dir() and (above / "B").is_dir():
-        raise UserError(f"{folder} is one side of pairs in A/ and B/; give the folder of both, {above}")
-    return find_pairs(above, folder.name, labels)
+    return find_pairs(folder.parent, folder.name, labels)
+
+
+def _splits(root: Path) -> list[str]:
+    return [split for split in SPLITS if has_split(root, split)]
+
+
+def refuse_one_side(folder: Path) -> None:
+    """UserError for a folder of photos or of labels alone, in any layout; it says what to give in place of it."""
+    folder = Path(os.path.abspath(folder))
+    for side in (folder, *folder.parents):
+        root, below = side.parent, folder.relative_to(side)
+        split = below.parts[0] if below.parts and below.parts[0] in SPLITS else ""
+        other = _twin(root, side.name, below) or (split and _twin(root, side.name, Path(split)))
+        if not other:
+            continue
+        whole = root / split if split else next((root / each for each in _splits(root)), root)
+        missing = "" if whole.is_dir() else ", though there is no folder of that name"
+        raise UserError(
+            f"{folder} is one side of pairs in {side.name}/ and {other}/; give {whole}, which stands for both{missing}"
+        )
+
+
+def _twin(root: Path, side: str, below: Path) -> str:
+    """What the other side is called that holds ``below``, too; "" if there is none."""
+    return next((name for name in SIDES.get(side, ()) if (root / name / below).is_dir()), "")
 
 
 def _refuse_two_sides(folder: Path, files: dict[str, Path]) -> None:
