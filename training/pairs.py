@@ -259,8 +259,9 @@ def _shortened(files: dict[str, Path], ending: str) -> dict[str, Path]:
 
 
 def is_cityscapes(pairs: Iterable[Pair]) -> bool:
-    """Whether the labels are the id maps of Cityscapes' own folders; then their numbers have names."""
-    return all(pair.b is not None and pair.b.stem.endswith("_labelIds") for pair in pairs)
+    """Whether the labels are those of Cityscapes' own folders; then their numbers and colours have names."""
+    endings = ("_labelIds", "_gtFine_color", "_gtCoarse_color")
+    return all(pair.b is not None and pair.b.stem.endswith(endings) for pair in pairs)
 
 
 def fingerprint(pairs: list[Pair]) -> str:
