@@ -272,7 +272,7 @@ def describe(root: Path, options: argparse.Namespace) -> Survey:
         else:
             print(f"{split}: none")
     if "train" not in found:
-        raise UserError(f"{root} has no training split that can be used; what is wrong stands above")
+        raise UserError(f"{root}: mend what stands above and run this again; no picture was decoded yet")
     target, given = "ba" if options.direction == "AtoB" else "ab"
     seen = survey(found["train"], found.get(validation_split(root), []), target, options.labels, quiet=False)
     palette = choose_palette(seen, options.palette, is_cityscapes(found["train"]))
@@ -292,7 +292,7 @@ def describe(root: Path, options: argparse.Namespace) -> Survey:
     if faults:
         raise UserError(
             f"{root}: {faults} {'fault' if faults == 1 else 'faults'}, listed above; mend them, or remove these files "
-            "(--skip-broken leaves single pictures out of a training)"
+            "(--skip-broken leaves broken pictures out of a training)"
         )
     if not {"val", "test"} & found.keys():
         raise UserError(f"{root} has no val/ and no test/; a training needs one of them to be judged on")

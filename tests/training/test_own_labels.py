@@ -133,6 +133,14 @@ def test_cityscapes_own_folders(tmp_path):
     assert palette.ids[4] in palette.void
     assert is_cityscapes(pairs)
     assert is_cityscapes(find_pairs(tmp_path, "train", "colours"))
+    for place in (pairs[0].b, pairs[1].a):
+        place.unlink()
+        place.symlink_to("nowhere.png")
+    with pytest.raises(
+        UserError, match=r"1_leftImg8bit.png is a link .*, .*0_gtFine_labelIds.png is a link"
+    ) as error:
+        find_pairs(tmp_path, "train")
+    assert str(error.value).endswith("remove them and their partners on the other side")
 
 
 def test_depth_files_called_color_are_no_cityscapes():
