@@ -11,6 +11,12 @@ corners of the eyes, the tip of the nose and the corners of the mouth, 68 are al
 a pair in which a face has no landmarks is left out of every row, and counted. Where no face is found any more after a
 drag, the distance counts as that without an edit, and is counted as lost. Stuck: more than half of the way is left.
 
+Ways: "default" and "draggan-paper" are the presets of the drag, which know the first face's points and its features
+alone. So do "freedrag-idea", which is FreeDrag's way in code of our own (draggan/freedrag.py), and "newton", which
+steps by Gauss-Newton (draggan/newton.py). "landmarks" steps like that and looks for the landmarks in the picture after
+each step, with the same detector that measures in the end: it is for points that are landmarks, and not for points by
+hand.
+
 The features' distance is no FID: the Fréchet distance of MobileNetV2's features at stride 16 between the edited faces
 and as many others that nobody edited (see likeness.py). Unedited faces have one, too.
 
@@ -36,12 +42,20 @@ from benchmarks.likeness import Features, as_batch, frechet
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically
 from draggan.drag import PRESETS, Drag
 from draggan.face import Face, Subject
+from draggan.freedrag import FreeDrag, FreeDragSettings
 from draggan.generators import DEFAULT_MODEL, ModelError, load_generator
 from draggan.landmarks import landmark_detector
+from draggan.newton import NewtonDrag, NewtonSettings, Observe
 
 # Of the 68 points (iBUG 300-W): outer eye corners 36 and 45, tip of the nose 30, mouth corners 48 and 54.
 POINTS = {1: [30], 5: [36, 45, 30, 48, 54], 68: list(range(68))}
-WAYS = {"no edit": None, **{name: replace(settings, max_steps=300) for name, settings in PRESETS.items()}}
+WAYS = {
+    "no edit": None,
+    **{name: replace(settings, max_steps=300) for name, settings in PRESETS.items()},
+    "freedrag-idea": FreeDragSettings(),
+    "newton": NewtonSettings(),
+    "landmarks": NewtonSettings(),
+}
 AT = 512  # pixels of a picture's side in which distances are given
 STRIDE = 16
 
@@ -57,7 +71,7 @@ class Options:
     model: str = option(DEFAULT_MODEL, "face generator")
     landmarks: str = option("auto", "landmark detector")
     output: str = option("output/landmark_manipulation", "folder for pairs.jsonl and pictures")
-    report: bool = option(False, "print the table of --output and do nothing else")
+    report: bool = option(False, "print the table of --output, of --points and --ways, and do nothing else")
     device: str = option("auto", DEVICES)
 
 
@@ -83,14 +97,33 @@ def mean_distance(found: np.ndarray, wanted: np.ndarray, size: int) -> float:
     return float(np.linalg.norm(found - wanted, axis=1).mean() * AT / size)
 
 
-def drag(start: Face, handles: np.ndarray, targets: np.ndarray, settings) -> tuple[Face, int]:
-    """What a drag alone makes of a face, and its steps. Points (K, 2) in pixels of the picture."""
-    size = start.generator.resolution
-    inside = [points.clip(0, size - 1) for points in (handles, targets)]
-    work = Drag(start.generator, start.styles, *inside, None, settings)
+def drag(start: Face, which: list[int], targets: np.ndarray, way: str) -> tuple[Face, int]:
+    """What a drag alone makes of a face, and its steps.
+
+    Those of its landmarks that `which` says are dragged to targets (K, 2) in pixels of the picture.
+    """
+    size, settings = start.generator.resolution, WAYS[way]
+    handles, targets = (points.clip(0, size - 1) for points in (start.points[which], targets))
+    if isinstance(settings, NewtonSettings):
+        observe = by_landmarks(start, which) if way == "landmarks" else None
+        work = NewtonDrag(start.generator, start.styles, handles, targets, observe, settings)
+    elif isinstance(settings, FreeDragSettings):
+        work = FreeDrag(start.generator, start.styles, handles, targets, settings)
+    else:
+        work = Drag(start.generator, start.styles, handles, targets, None, settings)
     for _ in work.run():
         pass
     return start.with_styles(work.best_styles), work.steps_done
+
+
+def by_landmarks(start: Face, which: list[int]) -> Observe:
+    """Looks for some of the landmarks in the picture of other styles of a face."""
+
+    def observe(styles: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+        found = points_of(start.with_styles(styles))
+        return None if found is None else torch.as_tensor(found[which]).to(expected)
+
+    return observe
 
 
 def measure(first: Face, second: Face, count: int, way: str, picture: Path) -> dict | None:
@@ -100,8 +133,7 @@ def measure(first: Face, second: Face, count: int, way: str, picture: Path) -> d
         return None
     size, which = first.generator.resolution, POINTS[count]
     began, spent = time.perf_counter(), time.process_time()
-    settings = WAYS[way]
-    after, steps = (first, 0) if settings is None else drag(first, before[which], wanted[which], settings)
+    after, steps = (first, 0) if WAYS[way] is None else drag(first, which, wanted[which], way)
     after.picture  # noqa: B018  (drawn: what a person waits for)
     seconds = time.perf_counter() - began
     spent = (time.process_time() - spent) / torch.get_num_threads()
@@ -131,14 +163,19 @@ def read(path: Path) -> dict[tuple, dict]:
     return found
 
 
-def table(output: Path) -> Iterator[str]:
-    """What pairs.jsonl holds, a line a row."""
-    records = read(output / "pairs.jsonl")
+def table(output: Path, points: list[int], ways: list[str]) -> Iterator[str]:
+    """What pairs.jsonl holds of these points and ways, a line a row."""
+    records = {
+        (pair, count, way): record
+        for (pair, count, way), record in read(output / "pairs.jsonl").items()
+        if count in points and way in ways
+    }
     if not records:
         raise UserError(f"{output} has no pairs.jsonl with drags; measure first")
     models = {record["model"] for record in records.values()}
     # Every row is of the same pairs, or a hard pair that one way has not come to yet would flatter it.
-    rows = list(dict.fromkeys((points, way) for _, points, way in records))
+    there = {(count, way) for _, count, way in records}
+    rows = [(count, way) for count in points for way in ways if (count, way) in there]
     pairs = sorted({pair for pair, _, _ in records})
     none = [pair for pair in pairs if any(records.get((pair, *row), {}).get("no_face") for row in rows)]
     whole = [pair for pair in pairs if pair not in none and all((pair, *row) in records for row in rows)]
@@ -151,8 +188,8 @@ def table(output: Path) -> Iterator[str]:
         return
     features = Features()
     others = features([picture_of(output, records[(pair, *rows[0])], "second") for pair in whole])[STRIDE]
-    for points, way in rows:
-        found = [records[pair, points, way] for pair in whole]
+    for count, way in rows:
+        found = [records[pair, count, way] for pair in whole]
         distances = [record["distance"] for record in found]
         stuck = sum(record["distance"] > 0.5 * record["start"] for record in found)
         seconds, spent, steps = (
@@ -161,7 +198,7 @@ def table(output: Path) -> Iterator[str]:
         )
         pictures = features([picture_of(output, record, "edited") for record in found])[STRIDE]
         yield (
-            f"{points:6}  {way:14}{statistics.median(distances):8.2f}{statistics.mean(distances):8.2f}"
+            f"{count:6}  {way:14}{statistics.median(distances):8.2f}{statistics.mean(distances):8.2f}"
             f"{stuck:7}{sum(record['lost'] for record in found):6}{seconds:9.1f}{spent:8.1f}{steps:7.0f}"
             f"{frechet(pictures, others):10.2f}"
         )
@@ -175,10 +212,10 @@ def picture_of(output: Path, record: dict, which: str) -> torch.Tensor:
 def main() -> None:
     options = parse(Options, __doc__)
     output = Path(options.output)
-    if options.report:
-        print(*table(output), sep="\n")
-        return
     points, ways = chosen(options.points, POINTS, "--points"), chosen(options.ways, WAYS, "--ways")
+    if options.report:
+        print(*table(output, points, ways), sep="\n")
+        return
     device = choose_device(options.device)
     try:
         generator, detector = (
@@ -214,7 +251,7 @@ def main() -> None:
         line = {"pair": pair, "points": count, "way": way, "model": generator.name, **names, **record}
         with path.open("a", encoding="utf-8") as file:
             file.write(("\n" if _is_cut(path) else "") + json.dumps(line) + "\n")
-    print(*table(output), sep="\n")
+    print(*table(output, points, ways), sep="\n")
 
 
 def _is_cut(path: Path) -> bool:

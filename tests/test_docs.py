@@ -107,6 +107,7 @@ TRIALS = {
     ),
     "python benchmarks/sliders.py": Trial("--seeds 3 --frames 3 --device cpu"),
     "python benchmarks/drag_step.py": Trial("--steps 1 --points 1 --resolution 64 --device cpu"),
+    "python benchmarks/landmark_manipulation.py": Trial("--pairs 2 --points 1 --ways landmarks --device cpu"),
     "tensorboard": Trial(f"--port {PORT}", serves=True),
 }
 

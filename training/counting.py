@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.commandline import UserError
-from training.flatness import between_neighbours, codes_of, solid_pixels
+from training.flatness import APART, between_neighbours, codes_of, solid_pixels
 from training.pairs import Pair
 from training.palettes import IGNORED, Colour
 from training.pictures import Stored
@@ -100,24 +100,35 @@ def borders_among(every: Counter, pairs: Sequence[Pair], side: str, indices: boo
     """Those that are borders and no classes: a crowd that never fills an area and lies between its neighbours."""
     if len(every) < CROWD + 2:
         return set()
-    solid: set[int] = set()
-    between: Counter = Counter()
-    seen: Counter = Counter()
     for files in (evenly(pairs, SAMPLE), pairs):  # all of them only if the sample shows a crowd
+        solid, between, seen = Counter(), Counter(), Counter()
         for stored in look(files, side, indices):
             numbers = stored.numbers if grey else codes_of(rgb(stored))
             if numbers is None:
                 continue
-            solid |= set(np.unique(numbers[solid_pixels(numbers)]).tolist())
             channels = numbers[..., None] if grey else rgb(stored)
+            solid.update(counted(numbers[solid_pixels(numbers)]))
             between.update(counted(numbers[between_neighbours(channels)]))
             seen.update(counted(numbers))
-        crowd = {key for key in seen.keys() - solid if between[key] >= 0.5 * seen[key]}
+        crowd = {key for key in seen.keys() - solid.keys() if between[key] >= 0.5 * seen[key]}
         large = len(crowd) >= max(CROWD, 2 * (len(every) - len(crowd)))
         if not large or sum(every[key] for key in crowd) > 0.4 * every.total() or len(every) - len(crowd) < 2:
             return set()
-        between, seen = Counter(), Counter()
-    return crowd
+    return crowd | (_ringing(seen, solid, crowd) if grey else set())
+
+
+def _ringing(seen: Counter, solid: Counter, crowd: set[int]) -> set[int]:
+    """Levels beside a crowd that hardly fill an area: those beside a level that does, and those as rare as the crowd.
+
+    Sharp filters overshoot at borders, and enlarging makes steps in them; so not each such level lies between its
+    neighbours.
+    """
+    filled = [key for key in seen if solid[key] >= 0.2 * seen[key]]
+    most = 3 * max(seen[key] for key in crowd)
+    rest = seen.keys() - crowd - set(filled)
+    if len(filled) < 2:
+        return set()
+    return {key for key in rest if seen[key] <= most or min(abs(key - other) for other in filled) < APART}
 
 
 def counted(numbers: np.ndarray) -> dict[int, int]:

@@ -56,7 +56,6 @@ from training.samples import (
 )
 
 FIRST_LOOK, SAMPLE = 8, 64  # files
-CROWD = 8  # so many colours that lie between their neighbours' are borders that were smoothed
 UPPER = "of 16 bits the upper 8 are used"
 BLACK_TO_WHITE = 442.0  # distance in RGB: no grey is farther from another
 WISHES = ("auto", "colours", "ids", "picture")
@@ -107,6 +106,13 @@ class Survey:
             lines.append(
                 f"{self.borders:.2%} of the label pixels have colours of borders (JPEG or smoothing) and no class"
             )
+        if (
+            self.kind == "colours"
+            and self.exact
+            and len(self.all) > 3
+            and all(len(set(c)) == 1 for c in self.all)
+        ):
+            lines.append("all of these colours are greys; if they are numbers of classes, use --labels ids")
         names = {key: name for key, name in self.names().items() if palette and name in palette.classes}
         only = [name for key, name in names.items() if not self.train.get(key)]
         if only:
@@ -243,16 +249,16 @@ def _exact_survey(found: Counts, smoothed: set[int], grey: bool, wish: str) -> S
         ignored = numbers & {IGNORED, 65535} | negative
         if len(numbers - ignored) < 2:
             ignored = negative
-        return Survey("ids", "whole numbers in every file", True, train, val, tuple(sorted(ignored)), borders)
+        why = "whole numbers with smoothed borders" if borders else "whole numbers in every file"
+        return Survey("ids", why, True, train, val, tuple(sorted(ignored)), borders)
     if ids and found.deep:
         raise UserError(
             f"--labels {wish}: the labels are numbers of more than 8 bits ({min(numbers)} to {max(numbers)}) and no "
             "colours; use --labels ids"
         )
     painted = [{_colour(key, grey): n for key, n in split.items()} for split in (train, val)]
-    return Survey(
-        "colours", "the same few in every file", True, *painted, tuple(sorted(found.ignored)), borders
-    )
+    why = "the same few fill the areas; the rest are borders" if borders else "the same few in every file"
+    return Survey("colours", why, True, *painted, tuple(sorted(found.ignored)), borders)
 
 
 def _colour(key: int, grey: bool) -> Colour:
@@ -271,10 +277,18 @@ def _look_closer(train: Sequence[Pair], val: Sequence[Pair], side: str, wish: st
     if not found.flat and wish == "auto":
         share, colours = f"{found.tight:.0%}", len(found.colours)
         why = f"{share} of the areas without texture have one of {colours} colours; in label maps {TIGHT:.0%} have"
-        why = f"more than {MOST} colours" if colours > MOST else why
+        if colours > MOST:
+            why = f"more than {MOST} colours"
+        elif not colours:
+            why = "no flat areas, as in photos"
         return Survey("picture", f"{why}; {UPPER}" if deep(halves[0]) else why)
     if wish == "colours" and len(found.colours) > MOST:
         raise UserError(f"--labels colours: the labels have more than {MOST} colours; use --labels picture")
+    if not found.colours:
+        raise UserError(
+            f"--labels colours: {train[0].b or train[0].a} and its like have no flat areas, as photos have none; use "
+            "--labels picture"
+        )
     if len(found.colours) < 2:
         raise UserError(
             f"{train[0].b or train[0].a} and its like have one flat colour and no other, so there is nothing to tell "

@@ -66,7 +66,9 @@ def test_pairs_are_dragged_resumed_and_tabled(command, tmp_path):
     ]
     assert [record["distance"] for record in again] == [record["distance"] for record in records]
     assert (out / "6000_5_default.png").stat().st_mtime_ns == before
-    assert "2 pairs, 0 without a face" in command("--report")
+    report = command("--report").splitlines()
+    assert report[0].endswith("2 pairs, 0 without a face, pixels at 512")
+    assert command("--report", "--ways", "default").splitlines() == [*report[:2], report[3]]
 
 
 def test_a_stylegan2_goes_the_same_way(command, monkeypatch, tmp_path):
@@ -83,7 +85,7 @@ def test_a_stylegan2_goes_the_same_way(command, monkeypatch, tmp_path):
     monkeypatch.setattr(landmark_manipulation, "landmark_detector", lambda name, device: Given())
     printed = command("--pairs", 2, "--model", "any")
     records = [json.loads(line) for line in (tmp_path / "out/pairs.jsonl").read_text().splitlines()]
-    assert len(records) == 2 * len(POINTS) * 3
+    assert len(records) == 2 * len(POINTS) * len(landmark_manipulation.WAYS)
     assert all(record["steps"] == 3 for record in records if record["way"] != "no edit")
     assert printed.count("draggan-paper") == 3
     monkeypatch.setattr(landmark_manipulation, "load_generator", lambda name, device: random_generator(SMALL))

@@ -18,6 +18,7 @@ from draggan import inversion, perceptual
 from draggan.drag import PAPER, Drag, Settings
 from draggan.editor import EditTask
 from draggan.face import Subject
+from draggan.freedrag import FreeDrag
 from draggan.generators import ContinuedGenerator, Direction, Directions, RegionGenerator
 from draggan.generators.mobile_stylegan import MobileStyleGAN
 from draggan.generators.region import blend_base
@@ -25,6 +26,7 @@ from draggan.generators.stylegan2 import StyleGAN2
 from draggan.generators.stylegan2_layers import ARCHITECTURES, config_f
 from draggan.inversion import Inversion, Preset
 from draggan.landmarks import Detection
+from draggan.newton import NewtonDrag
 from draggan.perceptual import Perceptual
 from draggan.photo_editor import PhotoTask
 
@@ -115,6 +117,23 @@ def test_a_step_of_the_drag_reads_once(reads, kind, settings):
     drag.step()
     assert reads() == 1
     assert drag.styles.device == drag.best_styles.device == DEVICE
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_the_other_drags(reads, kind):
+    model = GENERATORS[kind]()
+    handles = np.array([(100.0, 120.0), (130.0, 90.0)])
+    for drag in (
+        NewtonDrag(model, model.seed_styles(0), handles, handles + 5),
+        FreeDrag(model, model.seed_styles(0), handles, handles + 5),
+    ):
+        drag._judge = lambda: None
+        for _ in range(2):
+            assert drag.step().points.shape == (2, 2)
+            drag.stopped = None
+        assert drag.best_styles.device == DEVICE
+    assert drag._renew(model.features(drag._styles()), drag._expected) is None
+    assert drag._places.device == DEVICE
 
 
 # --- edits ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_sets import RNG, bands, found, painted, photo, write
-from PIL import Image
+from PIL import Image, ImageDraw
 from segmentation_data import SIDE, SMALL, command, error_of, log_rows
 
 from common.commandline import UserError
@@ -309,3 +309,40 @@ def test_strips_in_jpeg_are_no_classes_before_each_ground(tmp_path, quality):
     survey_ = found(write(tmp_path, front, "jpg", train=12, quality=quality))
     assert len(survey_.all) == 12
     assert choose_palette(survey_, "auto").name == "facades"
+
+
+def discs(k: int, levels: list[int], side: int = 512) -> Image.Image:
+    """Discs of random levels, sharp; the smaller levels are the ground."""
+    rng = RNG(k)
+    made = Image.new("L", (side, side), levels[0])
+    draw = ImageDraw.Draw(made)
+    for number in range(2 * len(levels)):
+        x, y = rng.integers(50, side - 50, 2)
+        reach = rng.integers(40, 120)
+        draw.ellipse(
+            [x - reach, y - reach, x + reach, y + reach], fill=levels[1 + number % (len(levels) - 1)]
+        )
+    return made
+
+
+@pytest.mark.parametrize("levels", [[0, 255], [0, 128, 255], [255, 0]], ids=str)
+@pytest.mark.parametrize(("small", "large"), [(128, None), (300, None), (53, 160), (80, 160)])
+@pytest.mark.parametrize("how", ["BILINEAR", "BICUBIC", "LANCZOS"])
+def test_smoothing_a_mask_invents_no_classes(tmp_path, levels, small, large, how):
+    """Sharp filters overshoot at borders, enlarging makes steps in them; none of these greys is a class, or an id."""
+
+    def smoothed(k: int) -> np.ndarray:
+        made = discs(k, levels).resize((small, small), Image.Resampling[how])
+        return np.asarray(made.resize((large, large), Image.Resampling[how]) if large else made)
+
+    survey_ = found(write(tmp_path, smoothed, train=8, val=4))
+    assert survey_.kind == "colours"
+    assert sorted(survey_.all) == [(level,) * 3 for level in sorted(levels)]
+    assert survey_.borders > 0
+    assert "the rest are borders" in survey_.why
+
+
+def test_greys_that_may_be_ids_are_named(tmp_path):
+    made = write(tmp_path, lambda k: bands(k, [0, 50, 100, 150, 200]).astype(np.uint8))
+    notes = found(made).notes(choose_palette(found(made), "auto"))
+    assert "all of these colours are greys; if they are numbers of classes, use --labels ids" in notes
