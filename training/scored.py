@@ -112,8 +112,12 @@ def _verdict(held: Held, palette: Palette, mine: str) -> list[str]:
     """What is to be said of labels of the right kind; UserError if hardly one of their classes is the run's."""
     share = held.unknown / held.pixels
     what = "ids" if palette.ids else "colours"
-    listed = [f"{_words(key)} ({pixels / held.pixels:.2%})" for key, pixels in held.strange.most_common()]
-    strange = f"have {what} that the run does not know" + ("" if held.lossy else f": {_some(listed)}")
+    worth = LEAST * held.pixels if held.lossy else 0
+    frequent = [(key, pixels) for key, pixels in held.strange.most_common() if pixels > worth]
+    listed = [f"{_words(key)} ({pixels / held.pixels:.2%})" for key, pixels in frequent]
+    strange = f"have {what} that the run does not know"
+    strange += f": {_some(listed)}" if listed else ""
+    strange += " (JPEG makes some at borders)" if held.lossy else ""
     least = RARE * held.pixels if held.lossy else 0
     known = [place for place, pixels in held.known.items() if pixels > least]
     if share > RARE and (len(known) < 2 or held.known.total() < LEAST * held.pixels):
@@ -134,8 +138,11 @@ def _verdict(held: Held, palette: Palette, mine: str) -> list[str]:
 
 
 def _are_other_greys(held: Held) -> bool:
-    """Whether numbers are not a run's levels of grey; of 16-bit ones the upper 8 bits would be looked at."""
-    return held.deep or {k for k in held.numbers or () if (k, k, k) not in held.strange} <= {0}
+    """Whether numbers are not a run's levels of grey: all fall on one of its colours, as on black, or on none.
+
+    Of 16-bit ones the upper 8 bits would be looked at.
+    """
+    return held.deep or len(held.known) + (held.void > 0) <= 1
 
 
 def _classes(palette: Palette) -> str:

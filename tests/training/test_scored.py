@@ -1,5 +1,7 @@
 """Labels that predictions are scored against: whether they are those of the run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from label_sets import bands, painted, write
@@ -7,12 +9,14 @@ from PIL import Image
 
 from common.commandline import UserError
 from training.pairs import find_pairs
-from training.palettes import CAMVID, id_palette, own_palette
+from training.palettes import CAMVID, FACES, id_palette, own_palette
 from training.scored import check_labels
+from training.survey import BLACK_TO_WHITE
 
 RED_AND_BLUE = [(0, 0, 0), (200, 30, 30), (30, 90, 200)]
 RUN_OF_IDS = id_palette([0, 1, 2, 3, 9], [255])
 RUN_OF_COLOURS = own_palette(RED_AND_BLUE).exact()
+SMOOTHED_MASK = replace(own_palette([(0, 0, 0), (255, 255, 255)]), tolerance=BLACK_TO_WHITE)
 
 
 def checked(root, palette):
@@ -80,6 +84,9 @@ def test_what_the_run_does_not_know_is_said_with_its_share(tmp_path, label, pale
             RUN_OF_COLOURS,
             r"the labels hold ids \(0, 1, 7\)",
         ),
+        (ids([0, 1, 2, 3]), FACES, r"the labels hold ids \(0, 1, 2, 3\)"),  # all near its black, in JPEG
+        (ids([0, 1, 2, 3]), CAMVID, r"the labels hold ids \(0, 1, 2, 3\)"),  # black is void
+        (ids([0, 1]), SMOOTHED_MASK, r"the labels hold ids \(0, 1\)"),
         (colours(RED_AND_BLUE), RUN_OF_IDS, r"hold colours, and the run's classes are the ids 0, 1, 2, 3, 9"),
     ],
 )
@@ -95,9 +102,17 @@ def test_levels_of_grey_are_no_ids_where_the_run_has_them(tmp_path):
 
 
 def test_jpeg_of_the_run_is_scored_and_its_borders_are_not_listed(tmp_path):
-    label = colours(list(CAMVID.classes.values())[:4])
+    table = list(CAMVID.classes.values())[:4]
+    label = lambda k: painted(bands(k, range(4), side=128), table)  # noqa: E731
     (line,) = checked(write(tmp_path, label, ending="jpg", quality=75), CAMVID)
-    assert "that the run does not know; they are void" in line
+    assert "that the run does not know (JPEG makes some at borders); they are void" in line
+
+
+def test_a_strange_colour_in_jpeg_is_named(tmp_path):
+    label = colours([*list(CAMVID.classes.values())[:3], (250, 250, 10)])
+    (line,) = checked(write(tmp_path, label, ending="jpg", quality=95, subsampling=0), CAMVID)
+    assert " know: 25" in line
+    assert line.endswith("(JPEG makes some at borders); they are void in the scores")
 
 
 def test_why_there_is_no_miou(tmp_path):
