@@ -21,7 +21,7 @@ from common.commandline import UserError, run
 from training.labels import choose_palette
 from training.pairs import Pair, find_pairs, has_split, is_cityscapes, resolve, validation_split
 from training.palette_files import write_palette
-from training.palettes import class_shares
+from training.palettes import class_shares, ignored_share
 from training.pictures import MOST_PIXELS, PICTURE, Reader, open_header, read_pair
 from training.sizes import Scaling, square
 from training.survey import WISHES, Survey, kind_of_input, survey
@@ -272,7 +272,7 @@ def describe(root: Path, options: argparse.Namespace) -> Survey:
         else:
             print(f"{split}: none")
     if "train" not in found:
-        raise UserError(f"{root} has no training split that can be used; what is wrong stands above")
+        raise UserError(f"{root}: mend what stands above and run this again; no picture was decoded yet")
     target, given = "ba" if options.direction == "AtoB" else "ab"
     seen = survey(found["train"], found.get(validation_split(root), []), target, options.labels, quiet=False)
     palette = choose_palette(seen, options.palette, is_cityscapes(found["train"]))
@@ -286,13 +286,13 @@ def describe(root: Path, options: argparse.Namespace) -> Survey:
         shares = class_shares(seen.painted(palette), palette)
         lines = [f"{share:9.4%}  {name}" for name, share in shares.items()]
         lines[LISTED:] = [f"  and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
-        lines.append(f"{1 - sum(shares.values()):9.4%}  ignored, void or border")
+        lines.append(f"{ignored_share(shares):9.4%}  ignored, void or border")
         print(f"palette {palette.name}: {len(palette.classes)} classes", *lines, sep="\n  ")
         print(*seen.notes(palette), sep="\n", end="\n" if seen.notes(palette) else "")
     if faults:
         raise UserError(
             f"{root}: {faults} {'fault' if faults == 1 else 'faults'}, listed above; mend them, or remove these files "
-            "(--skip-broken leaves single pictures out of a training)"
+            "(--skip-broken leaves broken pictures out of a training)"
         )
     if not {"val", "test"} & found.keys():
         raise UserError(f"{root} has no val/ and no test/; a training needs one of them to be judged on")
@@ -334,7 +334,7 @@ def main() -> None:
         raise UserError(f"--write-palette: the labels of {root} are no label maps; see --labels")
     palette = seen.palette()
     shares = class_shares(seen.painted(palette), palette)
-    write_palette(options.write_palette, palette, shares, 1 - sum(shares.values()), str(root))
+    write_palette(options.write_palette, palette, shares, ignored_share(shares), str(root))
     print(f"wrote {options.write_palette}: {len(palette.classes)} classes")
 
 

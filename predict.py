@@ -10,7 +10,8 @@ them. ``--scale own`` computes at the photo's own size instead, a large one in t
 gives the same PNG. What cannot be read is left out and named at the end; the exit code is then 1.
 
 ``--score`` (with ``--pairs``) prints L1, accuracies and mIoU against the label halves, by the rules in
-training/metrics.py, at the size of the files.
+training/metrics.py, at the size of the files. Labels whose ids or colours the run does not know are void in them; how
+much that is stands on stderr, and where it is nearly all nothing is scored.
 """
 
 from common import interrupts  # noqa: F401  isort: skip  (first: Ctrl-C while the others load)
@@ -32,9 +33,10 @@ from FCN_network2 import Generator
 from pix2pix_dataset import DIRECTIONS, to_bytes, to_unit
 from training.checkpoint import load_generator
 from training.metrics import SplitMeter
-from training.pairs import Pair, find_pairs_in, pictures, pictures_below
+from training.pairs import Pair, find_pairs_in, pictures, pictures_below, refuse_one_side
 from training.palettes import Palette, predicted_classes
 from training.pictures import Reader, read_pair, read_photo
+from training.scored import check_labels
 from training.sizes import Scaling, parse_size, scaling_of
 from training.survey import Input
 
@@ -131,6 +133,8 @@ def inputs(source: Path, output: Path, direction: str = "", labels: str = "auto"
     Raises:
         UserError: if there is nothing to read, two photos would write the same PNG, or a PNG one of the files read.
     """
+    if direction and source.is_file():
+        refuse_one_side(source.parent)
     if source.is_file():
         found = [Pair(source.stem, source)]
     elif direction and source.parent.is_dir():
@@ -202,6 +206,13 @@ def read(
     return (a, b) if direction == "AtoB" else (b, a)
 
 
+def notes(jobs: list[tuple[Pair, Path]], direction: str, palette: Palette | None) -> list[str]:
+    """What the user should know before the scores, a line each; UserError where they would say nothing."""
+    if palette is None:
+        return ["no accuracies and no mIoU: the labels of this run have no classes; its palette is none"]
+    return check_labels([pair for pair, _ in jobs], "b" if direction == "AtoB" else "a", palette)
+
+
 def scaling_for(options: Options, trained: dict) -> tuple[Scaling | None, str]:
     """How photos are scaled, None for not at all, and that in words."""
     if options.image_size:
@@ -230,6 +241,9 @@ def main() -> None:
     output = Path(options.output)
     jobs = inputs(Path(options.input), output, direction, "ids" if palette and palette.ids else "colours")
     distinct(jobs, ["", *(["_ids"] if options.ids else []), *(["_overlay"] if options.overlay else [])])
+    if options.score:
+        for text in notes(jobs, direction, palette):
+            print(text, file=sys.stderr)
     meter = SplitMeter(palette) if options.score else None
     scaling, how = scaling_for(options, found["options"])
     print(f"computing {how}", file=sys.stderr)
@@ -254,6 +268,10 @@ def main() -> None:
             save((source // 2 + picture // 2).astype(np.uint8), png.with_name(f"{png.stem}_overlay.png"))
         if meter is not None:
             meter.update(as_tensor(picture), as_tensor(label))
+    for text in broken:
+        print(f"left out: {text}", file=sys.stderr)
+    if meter is not None and len(broken) == len(jobs):
+        raise UserError(f"--score: none of the {len(jobs)} pairs could be used; why stands above")
     if meter is not None:
         # JSON knows no nan: the IoU of a class that occurs nowhere is null
         values = {name: None if math.isnan(value) else value for name, value in meter.result().items()}
@@ -261,8 +279,6 @@ def main() -> None:
     else:
         done = len(jobs) - len(broken)
         print(f"{done} {'picture' if done == 1 else 'pictures'} written to {output}")
-    for text in broken:
-        print(f"left out: {text}", file=sys.stderr)
     if broken:
         sys.exit(1)
 

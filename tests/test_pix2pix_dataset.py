@@ -56,6 +56,39 @@ def test_unpaired_files_are_named(tmp_path):
         find_pairs(tmp_path, "train")
 
 
+def test_all_that_keeps_pairs_apart_is_named_at_once(tmp_path):
+    root = write(tmp_path, lambda k: painted(bands(k, [0, 1]), [(0, 0, 0), (200, 30, 30)]))
+    photos, labels = root / "train/A", root / "train/B"
+    for dead in (labels / "0.png", labels / "1.png"):
+        dead.unlink()
+        dead.symlink_to("nowhere.png")
+    os.mkfifo(photos / "pipe.png")
+    for missing in (labels / "2.png", photos / "3.png"):
+        missing.unlink()
+    with pytest.raises(UserError) as error:
+        find_pairs(root, "train")
+    said = str(error.value)
+    assert f"{labels}/0.png is a link that leads nowhere and no picture" in said
+    assert f"{labels}/1.png is a link that leads nowhere and no picture" in said
+    assert f"{photos}/pipe.png is a named pipe and no picture" in said
+    assert "remove them and their partners on the other side. 2 pictures have no partner" in said
+    assert f"{photos}/2.* is missing in {labels}, {labels}/3.* is missing in {photos}" in said
+    assert f"{photos}/0.*" not in said  # its partner is there, a bad one
+    done = command(root, script="pix2pix_dataset.py")
+    assert f"train: {said}" in done.stdout
+    assert "mend what stands above and run this again" in error_of(done)
+
+
+def test_a_dead_link_without_a_partner_is_removed_alone(tmp_path):
+    root = write(tmp_path, lambda k: painted(bands(k, [0, 1]), [(0, 0, 0), (200, 30, 30)]))
+    (root / "train/B/x.png").symlink_to("nowhere.png")
+    with pytest.raises(UserError, match=r"x.png is a link that leads nowhere and no picture; remove it$"):
+        find_pairs(root, "train")
+    (root / "train/A/x.png").symlink_to(root / "train/A/0.png")
+    with pytest.raises(UserError, match=r"remove it and its partner on the other side$"):
+        find_pairs(root, "train")
+
+
 def test_two_files_of_different_sizes_are_named(tmp_path):
     for side, size in (("A", 32), ("B", 30)):
         (tmp_path / "train" / side).mkdir(parents=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from label_sets import bands, write
 from PIL import Image
 from segmentation_data import command, error_of, log_rows, picture_pair
 
@@ -42,6 +43,18 @@ def test_pairs_score_what_the_training_measured(checkpoint, pairs, tmp_path, lay
     for key in ("l1", "pixel_acc", "class_acc", "miou"):
         assert found[key] == pytest.approx(float(logged[f"val_{key}"]), abs=1e-4)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"val_{k}.png" for k in range(3)]
+
+
+def test_scores_against_labels_of_another_kind_are_refused(checkpoint, tmp_path):
+    root = write(tmp_path / "set", lambda k: bands(k, [0, 1, 7]).astype(np.uint8))
+    done = command(
+        *("--checkpoint", checkpoint, "--input", root / "val", "--pairs", "--score"),
+        *("--output", tmp_path / "out", "--device", "cpu"),
+        script="predict.py",
+    )
+    assert "the labels hold ids (0, 1, 7), and the run's classes are the colours sky" in error_of(done)
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_photos_of_any_size_come_out_at_their_size_and_the_same_every_time(checkpoint, tmp_path):
@@ -110,6 +123,48 @@ def test_pairs_are_not_looked_for_above_or_below_a_split(pairs, tmp_path):
         inputs(folder / "A", tmp_path / "out", "AtoB")
     with pytest.raises(UserError, match=r"holds no pictures"):
         inputs(tmp_path / "nothing", tmp_path / "out", "AtoB")
+
+
+@pytest.mark.parametrize(
+    ("sides", "given", "instead"),
+    [
+        (("A/test", "B/test"), "A/test", "test"),
+        (("A/test", "B/test"), "B/test", "test"),
+        (("A/test", "B/test"), "A/test/0.png", "test"),
+        (("A/test", "B/test"), "A", "test"),
+        (("A/test/more", "B/test"), "A/test/more", "test"),
+        (("val/A", "val/B"), "val/B", "val"),
+        (("val/A/more", "val/B/more"), "val/A/more", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "leftImg8bit/val", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "leftImg8bit/val/bonn", "val"),
+        (("leftImg8bit/val/bonn", "gtFine/val/bonn"), "gtFine/val", "val"),
+        (("leftImg8bit/val/bonn", "gtCoarse/val/bonn"), "gtCoarse", "val"),
+    ],
+)
+def test_one_side_of_pairs_is_not_cut_in_half(tmp_path, sides, given, instead):
+    for side in sides:
+        (tmp_path / side).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / side / "0.png")
+    with pytest.raises(
+        UserError, match=rf"is one side of pairs in .*; give {tmp_path / instead}, which stands"
+    ):
+        inputs(tmp_path / given, tmp_path / "out", "AtoB")
+    assert inputs(tmp_path / given, tmp_path / "out")  # as photos
+
+
+def test_the_folder_of_a_split_need_not_be_there(tmp_path):
+    for side in ("A/test", "B/test"):
+        (tmp_path / side).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / side / "0.png")
+    ((pair, png),) = inputs(tmp_path / "test", tmp_path / "out", "AtoB")
+    assert (pair.a, pair.b) == (tmp_path / "A/test/0.png", tmp_path / "B/test/0.png")
+    assert png == tmp_path / "out/0.png"
+
+
+def test_files_in_halves_may_lie_in_a_folder_called_a(tmp_path):
+    (tmp_path / "A/val").mkdir(parents=True)
+    Image.new("RGB", (8, 4)).save(tmp_path / "A/val/0.png")
+    assert len(inputs(tmp_path / "A/val/0.png", tmp_path / "out", "AtoB")) == 1
 
 
 def test_two_photos_do_not_write_one_file(checkpoint, tmp_path):

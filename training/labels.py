@@ -19,6 +19,7 @@ from training.palettes import (
     PALETTES,
     VOID_DISTANCE,
     Palette,
+    cityscapes_colours,
     cityscapes_ids,
     id_colour,
     nearest_colour,
@@ -63,7 +64,7 @@ def choose_palette(found: Survey, wish: str, cityscapes: bool = False) -> Palett
     Args:
         found: what the label files hold.
         wish: "auto", "none", the name of a known palette, or a file of a palette.
-        cityscapes: whether these are Cityscapes' own id maps.
+        cityscapes: whether they lie in Cityscapes' own folders; then ids and colours are Cityscapes'.
 
     Raises:
         UserError: for an unknown name, a file that is no palette, or a palette that is not that of the labels.
@@ -77,7 +78,9 @@ def choose_palette(found: Survey, wish: str, cityscapes: bool = False) -> Palett
     if found.kind == "ids":
         palette = cityscapes_ids() if cityscapes else found.palette()
     else:
-        palette = recognise(found.all, found.exact) or found.palette()
+        palette = (cityscapes_colours(found.all, found.exact) if cityscapes else None) or (
+            recognise(found.all, found.exact) or found.palette()
+        )
     if len(palette.classes) < 2:
         raise UserError(
             f"the labels hold one class only ({_listed(found)}), so there is nothing to tell apart; add labels with "
@@ -104,17 +107,25 @@ def _asked_for(found: Survey, wish: str) -> Palette:
         palette = palette if not strange else _with_ignored(palette, strange)
         strange = {key: pixels for key, pixels in strange.items() if key not in found.ignored}
     elif palette.ids:
+        grey = found.exact and all(len(set(colour)) == 1 for colour in found.all)
+        numbers = ", or use --labels ids" if grey else " (only of palette PNG --labels ids reads the numbers)"
         raise UserError(
             f"--palette {wish} holds ids, and the labels are colours ({_listed(found)}); give a file with lines "
-            "`name r g b`, or use --labels ids"
+            f"`name r g b`{numbers}"
         )
     else:
         palette = palette.exact() if found.exact else palette
         strange = palette.missing(found.all)
     if sum(strange.values()) > STRANGE * max(found.all.total(), 1):
+        add = "add them to the palette (or `ignore` them)"
+        if not own:
+            add = (
+                "write the labels' own colours to a file (`python pix2pix_dataset.py DATASET --write-palette FILE`), "
+                "give them names there (or `ignore`), and use --palette FILE"
+            )
         raise UserError(
-            f"--palette {wish} does not fit the labels, which have {_listed(found, strange)}; add them to the palette "
-            "(or `ignore` them), or use --palette auto"
+            f"--palette {wish} does not fit the labels, which have {_listed(found, strange)}; {add}, or use --palette "
+            "auto"
         )
     return palette
 

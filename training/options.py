@@ -80,7 +80,11 @@ class TrainOptions:
         True, "mirror every second picture; --no-flip where left and right are different classes"
     )
     width: int = option(128, "channels of the decoder at stride 32", range=(64, 4096))
-    skip_broken: bool = option(False, "leave unreadable pictures out instead of stopping")
+    skip_broken: bool = option(
+        False,
+        "leave a pair out where a file cannot be read as a picture or the two differ in size, instead of stopping; a "
+        "picture without a partner, a link that leads nowhere and a pipe stop the training in any case",
+    )
     cache_mb: int = option(
         2048, "keep the decoded pictures in memory up to so many MiB; 0 does not", range=(0, math.inf)
     )

@@ -10,7 +10,7 @@ SPLIT is train, val or test. There may be folders below the folder of a split; t
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,18 @@ from common.commandline import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 DEEPEST = 30  # folders below that of a split
+LISTED = 20  # files that a message names
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 DOWNLOADS = ("facades", "cityscapes", "camvid", "faces", "maps", "night2day", "edges2shoes", "edges2handbags")
+SPLITS = ("train", "val", "test")
+# The folder of one side of pairs -> what that of the other is called.
+SIDES = {
+    "A": ("B",),
+    "B": ("A",),
+    "leftImg8bit": ("gtFine", "gtCoarse"),
+    "gtFine": ("leftImg8bit",),
+    "gtCoarse": ("leftImg8bit",),
+}
 # What Cityscapes' labels are called, in the order in which they are looked for, by what --labels asks for.
 CITYSCAPES_LABELS = {"ids": ("labelIds",), "colours": ("color",), "auto": ("labelIds", "color")}
 
@@ -65,18 +75,21 @@ def pictures(folder: Path) -> list[Path]:
     """The picture files right in ``folder``, sorted by name; hidden files are left out.
 
     Raises:
-        UserError: for one that is no file: a pipe, a device, a link that leads nowhere. Opening it could hang.
+        UserError: for those that are no files: a pipe, a device, a link that leads nowhere. Opening one could hang.
     """
-    return _in(folder)[0] if folder.is_dir() else []
+    found, _, wrong = _in(folder) if folder.is_dir() else ([], [], {})
+    if wrong:
+        raise UserError(_in_words(wrong))
+    return found
 
 
-def _in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The picture files and the folders right in ``folder``, as ``pictures``."""
+def _in(folder: Path) -> tuple[list[Path], list[Path], dict[Path, str]]:
+    """The picture files and the folders right in ``folder``, and what is called a picture and is none, with the why."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}); check its permissions") from error
-    found, folders = [], []
+    found, folders, wrong = [], [], {}
     for path in entries:
         try:
             if path.name[0] == ".":
@@ -84,18 +97,30 @@ def _in(folder: Path) -> tuple[list[Path], list[Path]]:
             if path.is_dir():
                 folders.append(path)
             elif path.suffix.lower() in SUFFIXES:
-                if not path.is_file():
-                    raise UserError(f"{path} is {_no_file(path)} and no picture; remove it")
-                found.append(path)
+                if path.is_file():
+                    found.append(path)
+                else:
+                    wrong[path] = f"is {_no_file(path)} and no picture"
         except OSError as error:
-            raise UserError(f"{path} cannot be looked at ({error.strerror}); remove it") from error
-    return found, folders
+            wrong[path] = f"cannot be looked at ({error.strerror})"
+    return found, folders, wrong
 
 
 def _no_file(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     return "a named pipe" if path.is_fifo() else "a device or socket"
+
+
+def _in_words(wrong: Mapping[Path, str], partners: bool = False) -> str:
+    """What is called a picture and is none, and what to do; ``partners``: whether they are halves of pairs."""
+    which = "it" if len(wrong) == 1 else "them"
+    also = f" and {'its partner' if len(wrong) == 1 else 'their partners'} on the other side" * partners
+    return f"{_listed([f'{path} {why}' for path, why in wrong.items()])}; remove {which}{also}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:LISTED]) + (f" and {len(words) - LISTED} more" if len(words) > LISTED else "")
 
 
 def pictures_below(folder: Path) -> dict[str, Path]:
@@ -107,7 +132,16 @@ def pictures_below(folder: Path) -> dict[str, Path]:
     Raises:
         UserError: for two files of one name, folders without end, and as ``pictures``.
     """
+    found, wrong = _below(folder)
+    if wrong:
+        raise UserError(_in_words(wrong))
+    return found
+
+
+def _below(folder: Path) -> tuple[dict[str, Path], dict[Path, str]]:
+    """As ``pictures_below``, and what is called a picture and is none, with the why."""
     found: dict[str, Path] = {}
+    wrong: dict[Path, str] = {}
     top = os.path.realpath(folder)
     seen: set[str] = set()
     waiting = [folder] if folder.is_dir() else []
@@ -117,21 +151,26 @@ def pictures_below(folder: Path) -> dict[str, Path]:
         if here in seen or (here != top and os.path.commonpath([here, top]) == here):
             continue
         seen.add(here)
-        files, folders = _in(place)
+        files, folders, no_files = _in(place)
+        wrong |= no_files
         if len(place.parts) - len(folder.parts) > DEEPEST:
             raise UserError(
                 f"{folder} holds folders in folders, more than {DEEPEST} deep; put the pictures higher"
             )
         waiting += reversed(folders)
         for path in files:
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            name = _name(path, folder)
             if name in found:
                 raise UserError(
                     f"{found[name]} and {path} have the same name before the ending, so their partner is not "
                     "clear; rename or remove one of them"
                 )
             found[name] = path
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), wrong
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
@@ -146,8 +185,9 @@ def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
     """
     for a, b in ((root / split / "A", root / split / "B"), (root / "A" / split, root / "B" / split)):
         if a.is_dir() or b.is_dir():
-            left, right = pictures_below(a), pictures_below(b)
-            pairs = _partners(left, right, a, b)
+            (left, wrong_left), (right, wrong_right) = _below(a), _below(b)
+            held = {_name(path, a) for path in wrong_left} | {_name(path, b) for path in wrong_right}
+            pairs = _partners(left, right, a, b, wrong_left | wrong_right, held)
             break
     else:
         if (root / "leftImg8bit").is_dir():
@@ -168,19 +208,44 @@ def find_pairs(root: Path, split: str, labels: str = "auto") -> list[Pair]:
 def find_pairs_in(folder: Path, labels: str = "auto") -> list[Pair]:
     """All pairs in the folder of a split, in any layout, as ``find_pairs``.
 
+    The folder need not be there: ``root/val`` stands for ``root/A/val`` and ``root/B/val`` as well.
+
     Raises:
         UserError: as ``find_pairs``, and for a folder above or below that of a split: its pictures are no pairs.
     """
     folder = Path(os.path.abspath(folder))  # "." has no name
-    above = folder.parent
-    splits = [split for split in ("train", "val", "test") if has_split(folder, split)]
+    refuse_one_side(folder)
+    splits = _splits(folder)
     if splits:
         raise UserError(
             f"{folder} holds the splits {', '.join(splits)}; give one of them, as {folder / splits[0]}"
         )
-    if folder.name in ("A", "B") and (above / "A").is_dir() and (above / "B").is_dir():
-        raise UserError(f"{folder} is one side of pairs in A/ and B/; give the folder of both, {above}")
-    return find_pairs(above, folder.name, labels)
+    return find_pairs(folder.parent, folder.name, labels)
+
+
+def _splits(root: Path) -> list[str]:
+    return [split for split in SPLITS if has_split(root, split)]
+
+
+def refuse_one_side(folder: Path) -> None:
+    """UserError for a folder of photos or of labels alone, in any layout; it says what to give in place of it."""
+    folder = Path(os.path.abspath(folder))
+    for side in (folder, *folder.parents):
+        root, below = side.parent, folder.relative_to(side)
+        split = below.parts[0] if below.parts and below.parts[0] in SPLITS else ""
+        other = _twin(root, side.name, below) or (split and _twin(root, side.name, Path(split)))
+        if not other:
+            continue
+        whole = root / split if split else next((root / each for each in _splits(root)), root)
+        missing = "" if whole.is_dir() else ", though there is no folder of that name"
+        raise UserError(
+            f"{folder} is one side of pairs in {side.name}/ and {other}/; give {whole}, which stands for both{missing}"
+        )
+
+
+def _twin(root: Path, side: str, below: Path) -> str:
+    """What the other side is called that holds ``below``, too; "" if there is none."""
+    return next((name for name in SIDES.get(side, ()) if (root / name / below).is_dir()), "")
 
 
 def _refuse_two_sides(folder: Path, files: dict[str, Path]) -> None:
@@ -197,26 +262,47 @@ def _refuse_two_sides(folder: Path, files: dict[str, Path]) -> None:
             )
 
 
-def _partners(left: dict[str, Path], right: dict[str, Path], a: Path, b: Path) -> list[Pair]:
-    lonely = sorted(left.keys() ^ right.keys())
+def _partners(
+    left: dict[str, Path],
+    right: dict[str, Path],
+    a: Path,
+    b: Path,
+    wrong: Mapping[Path, str],
+    held: set[str],
+) -> list[Pair]:
+    """The pairs of two folders.
+
+    Args:
+        wrong: what is called a picture and is none, with the why; ``held``: its names.
+
+    Raises:
+        UserError: for all pictures without a partner, and all that are ``wrong``, at once.
+    """
+    lonely = sorted((left.keys() ^ right.keys()) - held)
+    said = [_in_words(wrong, bool(held & (left.keys() | right.keys())))] if wrong else []
     if lonely:
-        side, other = (a, b) if lonely[0] in left else (b, a)
+        sides = ((name, *((a, b) if name in left else (b, a))) for name in lonely)
+        missing = [f"{side / name}.* is missing in {other}" for name, side, other in sides]
         have = "1 picture has" if len(lonely) == 1 else f"{len(lonely)} pictures have"
-        raise UserError(
-            f"{have} no partner: {side / lonely[0]}.* is missing in {other}; "
-            "add or remove them so that both folders hold the same names"
+        said.append(
+            f"{have} no partner: {_listed(missing)}; add or remove them so that both folders hold the same names"
         )
+    if said:
+        raise UserError(". ".join(said))
     return [Pair(name, left[name], right[name]) for name in left]
 
 
 def _cityscapes_pairs(root: Path, split: str, labels: str) -> list[Pair]:
-    photos = _shortened(pictures_below(root / "leftImg8bit" / split), "_leftImg8bit")
+    a = root / "leftImg8bit" / split
     truth = next((name for name in ("gtFine", "gtCoarse") if (root / name / split).is_dir()), "gtFine")
-    below = pictures_below(root / truth / split)
+    b = root / truth / split
+    (photos, wrong_photos), (below, wrong_below) = _below(a), _below(b)
     found: dict[str, Path] = {}
     for kind in CITYSCAPES_LABELS.get(labels, CITYSCAPES_LABELS["auto"]):
         found = found or _shortened(below, f"_{truth}_{kind}")
-    return _partners(photos, found, root / "leftImg8bit" / split, root / truth / split)
+    held = {_name(path, a).removesuffix("_leftImg8bit") for path in wrong_photos}
+    held |= {_name(path, b).partition(f"_{truth}_")[0] for path in wrong_below}
+    return _partners(_shortened(photos, "_leftImg8bit"), found, a, b, wrong_photos | wrong_below, held)
 
 
 def _shortened(files: dict[str, Path], ending: str) -> dict[str, Path]:
@@ -225,8 +311,9 @@ def _shortened(files: dict[str, Path], ending: str) -> dict[str, Path]:
 
 
 def is_cityscapes(pairs: Iterable[Pair]) -> bool:
-    """Whether the labels are the id maps of Cityscapes' own folders; then their numbers have names."""
-    return all(pair.b is not None and pair.b.stem.endswith("_labelIds") for pair in pairs)
+    """Whether the labels are those of Cityscapes' own folders; then their numbers and colours have names."""
+    endings = ("_labelIds", "_gtFine_color", "_gtCoarse_color")
+    return all(pair.b is not None and pair.b.stem.endswith(endings) for pair in pairs)
 
 
 def fingerprint(pairs: list[Pair]) -> str:

@@ -202,6 +202,12 @@ def class_shares(pixels: Mapping[Colour, int], palette: Palette) -> dict[str, fl
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
+def ignored_share(shares: Mapping[str, float]) -> float:
+    """What ``class_shares`` leave of the whole; rounding makes no less than nothing of it."""
+    rest = 1 - sum(shares.values())
+    return rest if rest > 1e-12 else 0.0
+
+
 def recognise(colours: Mapping[Colour, int], exact: bool) -> Palette | None:
     """The known palette that labels are painted in, or None.
 
@@ -225,6 +231,17 @@ def recognise(colours: Mapping[Colour, int], exact: bool) -> Palette | None:
         if (counts[:classes] > 0).sum() >= SEVERAL and counts[classes:].sum() <= MOST_VOID * counts.sum():
             return palette
     return None
+
+
+def cityscapes_colours(colours: Mapping[Colour, int], exact: bool) -> Palette | None:
+    """Cityscapes' palette if every colour of the labels is in it, however few classes occur, and one does; else None.
+
+    For labels in Cityscapes' own folders. Args as for ``recognise``.
+    """
+    palette = CITYSCAPES.exact() if exact else CITYSCAPES
+    if palette.missing(colours) or not sum(class_shares(colours, palette).values()):
+        return None
+    return palette
 
 
 def own_palette(colours: Sequence[Colour], void: Sequence[Colour] = ()) -> Palette:

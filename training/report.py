@@ -1,5 +1,7 @@
 """What a run finds at its start: printed for the user, and kept in config.json."""
 
+import dataclasses
+
 import torch
 from accelerate import Accelerator
 
@@ -7,7 +9,8 @@ from training.data import Data, evenly
 from training.labels import Labels
 from training.networks import Networks
 from training.pairs import fingerprint
-from training.palettes import truth_classes
+from training.palettes import Palette, class_shares, truth_classes
+from training.survey import Survey
 
 
 def describe(
@@ -65,7 +68,7 @@ def show(found: dict, data: Data, folder: str) -> None:
             f"{len(data.label_sample)} sampled training labels have colours outside it; in validation such "
             "pixels are void"
         )
-        weights = found.get("class_weights", {})
+        weights = of_training(found.get("class_weights", {}), data.survey, data.palette)
         if len(set(weights.values())) > 1:
             least, most = min(weights, key=weights.get), max(weights, key=weights.get)
             print(
@@ -79,4 +82,12 @@ def show(found: dict, data: Data, folder: str) -> None:
             "no classes are scored; L1, PSNR and SSIM are the measures"
             + (" (--palette none)" if found["labels"] != "picture" else "")
         )
-    print(f"run folder {folder}, on {found['device']}, {found['precision']} precision")
+    precision = "fp32" if found["precision"] == "no" else found["precision"]
+    print(f"run folder {folder}, on {found['device']}, {precision} precision")
+
+
+def of_training(weights: dict[str, float], seen: Survey, palette: Palette) -> dict[str, float]:
+    """The weights of those classes that the training labels have; nothing learns from another's."""
+    pixels = dataclasses.replace(seen, val={}).painted(palette)
+    shares = class_shares(pixels, palette) if pixels else {}
+    return {name: weight for name, weight in weights.items() if shares.get(name)}

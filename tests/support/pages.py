@@ -65,7 +65,8 @@ def read(path: Path) -> Page:
             re.findall(r"\d+(?:\.\d+)?", row) for row in without_addresses.splitlines() if row.startswith("|")
         ],
         decimals=Counter(re.findall(r"\d+\.\d+", without_addresses)),
-        files=set(re.findall(r"(?<![\w./:-])[\w./-]+\.(?:py|sh)\b", text)),
+        # not the addresses of links, which count from the page's folder
+        files=set(re.findall(r"(?<!\]\()(?<![\w./:-])[\w./-]+\.(?:py|sh)\b", text)),
         folders={code for code in inline if re.fullmatch(r"\w[\w-]*(/[\w-]+)*/", code)},
     )
 

@@ -8,7 +8,7 @@ from segmentation_data import COLOURS
 
 from common.commandline import UserError
 from training.labels import choose_palette, colour_weights, read_labels
-from training.palettes import CAMVID
+from training.palettes import CAMVID, CITYSCAPES
 from training.survey import Survey
 
 CPU = torch.device("cpu")
@@ -103,3 +103,40 @@ def test_what_is_ignored_is_in_no_loss_and_never_painted():
     assert (colour[0, 3] == -1).all()
     assert (weight[0, 0, 3] == 0).all()
     assert (weight[0, 0, :3] > 0).all()
+
+
+def colours_of(*colours) -> Survey:
+    return Survey("colours", "for a test", True, dict.fromkeys(colours, 50), dict.fromkeys(colours, 50))
+
+
+def test_a_file_of_ids_for_labels_of_colours_leads_to_no_circle(tmp_path):
+    file = tmp_path / "ids.txt"
+    file.write_text("road 7\nsky 8\n")
+    with pytest.raises(UserError, match=r"lines `name r g b` \(only of palette PNG --labels ids reads"):
+        choose_palette(colours_of((0, 0, 0), (200, 0, 0)), str(file))
+    with pytest.raises(UserError, match=r"lines `name r g b`, or use --labels ids"):
+        choose_palette(colours_of((0, 0, 0), (255, 255, 255)), str(file))
+
+
+def test_nothing_can_be_added_to_a_palette_of_the_project(tmp_path):
+    labels = colours_of((128, 128, 128), (128, 0, 0), (0, 0, 192))
+    with pytest.raises(
+        UserError, match=r"the colour 0 0 192 \(33.33%\); write .* --write-palette FILE`\)"
+    ) as error:
+        choose_palette(labels, "camvid")
+    assert "add" not in str(error.value)
+    file = tmp_path / "mine.txt"
+    file.write_text("sky 128 128 128\nbuilding 128 0 0\n")
+    with pytest.raises(UserError, match=r"0 0 192 \(33.33%\); add them to the palette"):
+        choose_palette(labels, str(file))
+
+
+def test_few_classes_in_cityscapes_own_folders_have_their_names():
+    road, car = CITYSCAPES.classes["road"], CITYSCAPES.classes["car"]
+    for colours in ((road, (0, 0, 0)), (road, car, (0, 0, 0)), (road, (81, 0, 81))):
+        palette = choose_palette(colours_of(*colours), "auto", cityscapes=True)
+        assert palette.classes == CITYSCAPES.classes
+        assert (0, 0, 0) in palette.void
+    assert choose_palette(colours_of(road, (0, 0, 0)), "auto").name == "own"
+    assert choose_palette(colours_of(road, (1, 2, 3)), "auto", cityscapes=True).name == "own"
+    assert choose_palette(colours_of((0, 0, 0), (81, 0, 81)), "auto", cityscapes=True).name == "own"

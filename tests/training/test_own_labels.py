@@ -12,7 +12,7 @@ from segmentation_data import SIDE, SMALL, command, error_of, log_rows
 
 from common.commandline import UserError
 from training.labels import choose_palette
-from training.pairs import find_pairs
+from training.pairs import Pair, find_pairs, is_cityscapes
 from training.palettes import PALETTES
 from training.survey import kind_of_input
 
@@ -131,6 +131,20 @@ def test_cityscapes_own_folders(tmp_path):
     assert len(palette.classes) == 19
     assert palette.ids[7] == palette.classes["road"]
     assert palette.ids[4] in palette.void
+    assert is_cityscapes(pairs)
+    assert is_cityscapes(find_pairs(tmp_path, "train", "colours"))
+    for place in (pairs[0].b, pairs[1].a):
+        place.unlink()
+        place.symlink_to("nowhere.png")
+    with pytest.raises(
+        UserError, match=r"1_leftImg8bit.png is a link .*, .*0_gtFine_labelIds.png is a link"
+    ) as error:
+        find_pairs(tmp_path, "train")
+    assert str(error.value).endswith("remove them and their partners on the other side")
+
+
+def test_depth_files_called_color_are_no_cityscapes():
+    assert not is_cityscapes([Pair("0_color", Path("train/A/0_color.png"), Path("train/B/0_color.png"))])
 
 
 def test_folders_in_a_split_links_and_what_is_no_file(tmp_path):

@@ -65,7 +65,7 @@ def test_a_finished_run_says_so(trained, pairs):
 
 def test_max_minutes_ends_the_run_and_counts_over_a_resume(pairs, tmp_path):
     arguments = ["--dataset", pairs, "--output", tmp_path / "run", *SMALL, "--epochs", 100000]
-    done = command(*arguments, "--max-minutes", 0.05, "--val-every", 100000)
+    done = command(*arguments, "--max-minutes", 0.1, "--val-every", 100000)
     assert done.returncode == 0, done.stderr
     rows = log_rows(tmp_path / "run")
     assert 1 <= len(rows) < 100000
@@ -73,7 +73,7 @@ def test_max_minutes_ends_the_run_and_counts_over_a_resume(pairs, tmp_path):
     saved = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)
     assert saved["elapsed"] < 60
     assert saved["optimisers"]["generator"]["param_groups"][1]["lr"] < 0.2 * 1e-3  # planned to the end
-    again = command(*arguments, "--max-minutes", 0.05, "--val-every", 100000, "--resume")
+    again = command(*arguments, "--max-minutes", 0.1, "--val-every", 100000, "--resume")
     assert "is finished" in again.stdout
 
 
