@@ -49,7 +49,7 @@ class Edit:
     # The edit that is done, and then drawn in this one's region alone. A wink: landmarks, which know faces as
     # symmetric, would read a single closed eye as half open.
     part_of: str = ""
-    by_motion: bool = False  # the face's own pixels are moved, and only mouth and eyes are drawn anew
+    by_motion: bool = False  # alone, it moves the face's own pixels, and nothing is drawn anew
     drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults
     title_zh: str = ""  # of an edit of one's own; those of edits.py have theirs in the app's texts

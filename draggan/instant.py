@@ -80,7 +80,7 @@ class Sliders:
             more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
             scales[name] = strength * self.scale(name, strength) * (1 + more)
         weights = {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()}
-        return self._moved(scales, weights, by_motion=any(EDITS[name].by_motion for name in strengths))
+        return self._moved(scales, weights, by_motion=all(EDITS[name].by_motion for name in strengths))
 
     def _moved(
         self, scales: Mapping[str, float], weights: Mapping[str, float] | None = None, by_motion: bool = False

@@ -32,7 +32,9 @@ MATCHES = (
     30.0,
 )  # levels of what motion leaves: from where it is doubted, and from where it counts nothing
 NEW = (7.0, 24.0)  # levels of what motion leaves: from and to, in mouth and eyes, that count as new matter
+HALF = 512  # pixels of a side at which motion without new matter is computed
 SHADE = 0.035  # blur of the light that is taken over
+SOFT = 12.0  # levels: more than this is no light, but an outline that moved elsewhere; it would make a halo
 TRUST = (
     10.0,
     35.0,
@@ -100,19 +102,30 @@ def explain(
     unlike = _blur(np.abs(kept - moved).mean(axis=2), 0.03 * unit)
     known = 1 - _ramp(unlike, *TRUST)
     colours = _blur(kept - moved, COLOURS * unit)
-    shade = _blur(rest, SHADE * unit) * (region * known * (1 - share))[..., None]
+    shade = _blur(rest.clip(-SOFT, SOFT), SHADE * unit) * (region * known * (1 - share))[..., None]
     return Change(flow, share, after + colours, shade)
 
 
 def moved(before: np.ndarray, after: np.ndarray, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A picture with the motion that leads from one picture of the generator to another.
+    """A picture with the motion, and the soft light, that lead from one picture of the generator to another.
 
-    All (S, S, 3) uint8, and so is what comes out; the picture shows what `before` shows, perhaps moved before. points:
-    its landmarks (68, 2).
+    All (S, S, 3) uint8, and so is what comes out; the picture shows what `before` shows, perhaps moved before. Nothing
+    is drawn anew. points: its landmarks (68, 2).
     """
-    everywhere = np.ones(before.shape[:2], np.float32)
-    one, two = (each.astype(np.float32) for each in (before, after))
-    return explain(one, two, picture, points, everywhere).apply(picture, points)
+    size = len(picture)
+    small = min(size, HALF)  # both are smooth
+    one, two, seen = (
+        cv2.resize(each, (small, small), interpolation=cv2.INTER_AREA) for each in (before, after, picture)
+    )
+    points = (points + 0.5) * (small / size) - 0.5
+    everywhere = np.ones((small, small), np.float32)
+    change = explain(one.astype(np.float32), two.astype(np.float32), seen, points, everywhere)
+    flow, shade = (
+        cv2.resize(each, (size, size), interpolation=cv2.INTER_LINEAR)
+        for each in (change.flow * (size / small), change.shade * (1 - change.share)[..., None])
+    )
+    none = np.zeros((size, size), np.float32)
+    return Change(flow, none, picture, shade).apply(picture, points)
 
 
 def laid_over(before: np.ndarray, after: np.ndarray, picture: np.ndarray) -> np.ndarray:
