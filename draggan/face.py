@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from torch import Tensor
 
@@ -80,12 +79,10 @@ class Subject:
         if face.region is None or not face.region.by_motion_somewhere:
             return drawn
         under = face.region.under
-        before, picture = under.drawn(size), under.picture
-        if size is not None and size != len(picture):
-            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        before, picture = under.drawn(size), under.picture if size is None else under.preview(size)
         if not face.region.by_motion:
             return laid_over(before, drawn, picture)
-        points = (under.points + 0.5) * (len(picture) / len(under.picture)) - 0.5
+        points = (under.points + 0.5) * (len(picture) / self.generator.resolution) - 0.5
         return moved(before, drawn, picture, points)
 
     def detect(self, picture: np.ndarray) -> list[Detection]:
@@ -177,8 +174,11 @@ class Face:
         return kept[size]
 
     def preview(self, size: int) -> np.ndarray:
-        """A smaller picture, (size, size, 3) uint8, in less time."""
-        return self.subject.draw(self, size)
+        """A smaller picture, (size, size, 3) uint8, in less time. Kept, too."""
+        kept = self.__dict__.setdefault("_previews", {})
+        if size not in kept:
+            kept[size] = self.subject.draw(self, size)
+        return kept[size]
 
     # --- other faces ------------------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Face:
         when asked for."""
         if self in kept:
             return
-        for name in ("picture", "points", "base", "_drawn"):
+        for name in ("picture", "points", "base", "_drawn", "_previews"):
             self.__dict__.pop(name, None)
         if self.region:
             self.region.__dict__.pop("generator", None)

@@ -49,6 +49,7 @@ class Sliders:
         self._ways: dict[tuple[str, int], float] = {}  # share of the way that they go at their scales
         self._pairs: dict[tuple, dict[str, float]] = {}
         self._masks: dict[str, tuple[Tensor, np.ndarray]] = {}
+        self._first: tuple[tuple, Face] | None = None  # the last face of those edits alone that are motion
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -80,22 +81,38 @@ class Sliders:
             more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
             scales[name] = strength * self.scale(name, strength) * (1 + more)
         weights = {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()}
-        return self._moved(scales, weights, by_motion=all(EDITS[name].by_motion for name in strengths))
+        first = {name: scale for name, scale in scales.items() if EDITS[name].by_motion}
+        if not first:
+            return self._moved(scales, weights)
+        key = first, {name: min(1.0, weights[name]) for name in first}
+        if self._first is None or self._first[0] != key:
+            self._first = key, self._moved(*key, by_motion=True)
+        if len(first) == len(scales):
+            return self._first[1]
+        return self._moved(scales, weights, self._first[1])
 
     def _moved(
-        self, scales: Mapping[str, float], weights: Mapping[str, float] | None = None, by_motion: bool = False
+        self,
+        scales: Mapping[str, float],
+        weights: Mapping[str, float] | None = None,
+        first: Face | None = None,
+        by_motion: bool = False,
     ) -> Face:
         """The face so far along directions {name: scale}, inside their regions, which count up to their weights.
 
-        by_motion: see face.Region. Without it, landmarks are the same, and sooner at hand.
+        first: a face with those of the edits that are motion, over which the others are laid. by_motion: see
+        face.Region. Without it, landmarks are the same, and sooner at hand.
         """
         start = self.start
         styles, size = start.styles.clone(), start.base.resolution
         mask = styles.new_zeros(1, 1, size, size)
         for name, scale in scales.items():
             styles += scale * start.subject.directions.change(learned_as(name), start.styles)
-            mask = torch.maximum(mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0])
-        face = start.inside(mask, styles, by_motion)
+            if first is None or not EDITS[name].by_motion:
+                mask = torch.maximum(
+                    mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0]
+                )
+        face = (first or start).inside(mask, styles, by_motion)
         for name in scales:
             face = face.reaching(self._region(name)[1])
         return face

@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,25 @@ def test_a_moving_slider_makes_no_jump(sliders, moved):
     jumps = [np.abs(b - a).mean() for a, b in itertools.pairwise(frames)]
     assert max(jumps) <= 3 * np.median(jumps)
     assert sum(jumps) > 0.2  # it moves
+
+
+def test_a_slim_face_is_the_same_face_moved_and_stays_so_under_a_smile(faces, sliders):
+    slim = sliders.face({"slim": 1.0})
+    assert slim.region.by_motion
+    assert not (slim.picture == slim.drawn()).all()
+    smiling = Sliders(slim).face({"smile": 1.0})
+    assert reached("smile", slim.measures, smiling.measures)
+    fixed = plan_edit("smile", slim.points).mask(1024, 1024) == 0
+    change = np.abs(smiling.picture.astype(int) - slim.picture)[fixed]
+    assert change.mean() / 255 < 0.005
+    assert np.quantile(change, 0.99) <= 8
+    away = np.abs(smiling.drawn().astype(int) - slim.picture)[fixed]
+    assert change.mean() < 0.2 * away.mean()  # the picture under it is the moved one, and not the one drawn
+    small = slim.preview(256).astype(float)
+    large = cv2.resize(slim.picture, (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(small - large).mean() < 3
+    both = sliders.face({"slim": 1.0, "smile": 0.5})  # a smile is more than motion, and is laid over it
+    assert (both.region.by_motion, both.region.under.region.by_motion) == (False, True)
 
 
 def test_an_edit_on_an_edited_face_keeps_the_first(sliders):

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 from pictures import landmarks, noise
 
-from draggan.motion import Change, explain, grain, least_area, motion, mouth_and_eyes, warp
+from draggan.motion import (
+    Change,
+    explain,
+    grain,
+    laid_over,
+    least_area,
+    motion,
+    mouth_and_eyes,
+    moved,
+    warp,
+)
 
 SIZE, UNIT = 512, 200.0
 POINTS = landmarks(0.0, 1.2, (256, 200))
@@ -106,3 +116,30 @@ def test_a_change_of_another_kind_of_picture():
     photo = noise(60, 90)
     nothing = Change(*(np.zeros((60, 90, *more), np.float32) for more in ((2,), (), (3,), (3,))))
     assert (nothing.apply(photo, POINTS) == photo).all()
+
+
+@pytest.mark.parametrize("size", [SIZE, 1024])
+def test_a_picture_moves_as_the_generator_s_pictures_say(size):
+    """It may show what they do not: an earring, say. Where they are equal, it stays bit for bit."""
+    before, other = (np.rint(texture(seed)).astype(np.uint8) for seed in (0, 7))
+    after = np.rint(shifted(before, 8.0)[0]).astype(np.uint8)
+    wanted = shifted(other, 8.0)[0]
+    scale = lambda picture: cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC)  # noqa: E731
+    found = moved(scale(before), scale(after), scale(other), (POINTS + 0.5) * size / SIZE - 0.5)
+    middle = slice(200 * size // SIZE, 312 * size // SIZE)
+    error = lambda picture: np.abs(picture.astype(float) - scale(wanted))[middle, middle].mean()  # noqa: E731
+    assert error(found) < 0.35 * error(scale(other))
+    edge = slice(0, 40 * size // SIZE)
+    assert (found[edge] == scale(other)[edge]).all()
+
+
+def test_an_edit_over_a_moved_picture_changes_its_own_part_alone():
+    before, picture = (np.rint(texture(seed)).astype(np.uint8) for seed in (0, 7))
+    after = before.copy()
+    after[220:260, 200:300] = 30
+    found = laid_over(before, after, picture)
+    assert np.abs(found[230:250, 210:290].astype(int) - 30).max() <= 1
+    outside = np.ones((SIZE, SIZE), bool)
+    outside[195:285, 175:325] = False
+    assert (found[outside] == picture[outside]).all()
+    assert (laid_over(before, before, picture) == picture).all()

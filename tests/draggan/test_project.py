@@ -33,7 +33,7 @@ def work(generator, detector) -> Project:
     face = Subject(generator, detector, seed=6).face()
     lower = np.zeros((64, 64), np.float32)
     lower[40:] = 1
-    edited = face.inside(blend_mask(generator, lower), face.styles + 0.2)
+    edited = face.inside(blend_mask(generator, lower), face.styles + 0.2, by_motion=True)
     drag = PointsTask(edited, [[512, 800]], [[512, 812]], None, Settings(max_steps=3))
     for _ in drag:
         pass
@@ -50,6 +50,7 @@ def test_everything_comes_back(work, tools, tmp_path):
     for ours, theirs in zip(again.results, work.results, strict=True):
         assert (ours.face.picture == theirs.face.picture).all()
     assert not (again.results[0].face.picture == again.shown.picture).all()
+    assert not (again.results[1].face.drawn() == again.results[1].face.picture).all()  # it is motion, still
     assert (again.at, again.handles, again.targets) == (work.at, work.handles, work.targets)
     assert (again.region == work.region).all()
     assert again.settings == work.settings
