@@ -37,6 +37,7 @@ from draggan.app.scripts import (
     READ_ALOUD,
     REMEMBER,
     RESET_SLIDERS,
+    SEED_BEFORE,
     SEED_IF_NEW,
     SEED_SEEN,
     UNSAVED,
@@ -89,11 +90,10 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open, ("visitor",), js=VISITOR, concurrency_limit=16)
-    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, IN_OUR_WORDS):
+    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, SEED_BEFORE, IN_OUR_WORDS):
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
-    parts["seed"].focus(None, parts["seed"], None, js=SEED_SEEN)
     for event, script in ((parts["seed"].submit, SEED_SEEN), (parts["seed"].blur, SEED_IF_NEW)):
         on(event, handlers.seed_typed, ("seed",), js=script)
     on(parts["random"].click, handlers.random)

@@ -55,7 +55,12 @@ UNSAVED = """() => {
 }"""
 
 # Leaving the seed's field says its text again. What was in it before, or was sent by Enter, is no new wish: in the
-# meantime another face may have been chosen.
+# meantime another face may have been chosen. What was in it is looked up at once: Gradio tells of the focus later, when
+# a new text may be there already.
+SEED_BEFORE = """() => document.addEventListener('focusin', event => {
+    const field = event.target.closest?.('#seed input, #seed textarea')
+    if (field) window.dragganSeed = field.value
+})"""
 SEED_SEEN = "text => { window.dragganSeed = text; return text }"
 SEED_IF_NEW = "text => text === window.dragganSeed ? null : text"
 
