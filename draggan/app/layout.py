@@ -178,11 +178,11 @@ def result_part(parts: dict) -> None:
     with gr.Column(visible=False, elem_id="results") as parts["results"], gr.Tabs():
         with gr.Tab(I18N("compare")):
             parts["compare"] = gr.ImageSlider(
-                type="filepath", interactive=False, show_label=False, elem_id="compare", buttons=["fullscreen"],
+                type="filepath", interactive=False, show_label=False, elem_id="compare", buttons=[],
             )  # fmt: skip
         with gr.Tab(I18N("whole"), visible=False, elem_id="whole-tab") as parts["whole_tab"]:
             parts["whole"] = gr.ImageSlider(
-                type="filepath", interactive=False, show_label=False, elem_id="whole", buttons=["fullscreen"],
+                type="filepath", interactive=False, show_label=False, elem_id="whole", buttons=[],
             )  # fmt: skip
         with gr.Tab(I18N("animation")):
             parts["animation"] = gr.Image(

@@ -26,7 +26,10 @@ KEYS = """() => {
         const field = event.target.closest?.('input:not([type=range]):not([type=checkbox]), textarea, select')
         if (field || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
         if (event.key === 'Enter' && event.target.closest?.('button, a, summary, [role=tab]')) return
-        if (event.key === '?') return document.querySelector('#keys button')?.click()
+        if (event.key === '?') {
+            document.querySelector('#keys button')?.click()
+            return setTimeout(() => document.querySelector('#keys')?.scrollIntoView({block: 'nearest'}), 300)
+        }
         const button = document.querySelector(keys[event.key])
         if (button && !button.disabled) { event.preventDefault(); button.click() }
     })
