@@ -149,7 +149,8 @@ EN = {
     "ready_no_face": "This model does not make faces, so one-click edits are off. Points by hand work: press on a "
     "point of the picture and drag it to where it shall go.",
     "choose_face": "Choose a face.",
-    "pinned": "Choose another result: it is compared with this one, below **Start** and with *the face before*.",
+    "pinned": "Choose another result: **Before / after** shows this one on the left and the other on the right, until "
+    "**Compare as before**.",
     "unpinned": "Results are compared with what they began with.",
     "favourite_kept": "Kept as a favourite in this browser.",
     "favourite_gone": "No longer a favourite.",
@@ -367,7 +368,7 @@ ZH = {
     "ready": "选择一个编辑，或按住脸上的一个点，拖到它应去的位置。",
     "ready_no_face": "此模型不生成人脸，一键编辑不可用；可以手动取点：按住一个点，拖到它应去的位置。",
     "choose_face": "请选择一张脸。",
-    "pinned": "请选择另一个结果：它会与此结果对比，在**开始**下方和*之前的脸*中显示。",
+    "pinned": "请选择另一个结果：**前后对比**中左边是此结果，右边是另一个，直到按**恢复原来的对比**。",
     "unpinned": "结果与其开始时的脸对比。",
     "favourite_kept": "已收藏在此浏览器中。",
     "favourite_gone": "已取消收藏。",
