@@ -101,7 +101,8 @@ class Sliders:
         """The face so far along directions {name: scale}, inside their regions, which count up to their weights.
 
         first: a face with those of the edits that are motion, over which the others are laid. by_motion: see
-        face.Region. Without it, landmarks are the same, and sooner at hand.
+        face.Region. Without it landmarks are nearly the same, and sooner at hand; the picture that is shown goes a
+        little less far, which the editor makes up for by a drag.
         """
         start = self.start
         styles, size = start.styles.clone(), start.base.resolution
