@@ -1,21 +1,31 @@
-"""What the GAN term brings: the same generator with GAN : L1 off, 1:100, 1:50, 1:10 and 1:1, equal budget.
+"""What the GAN term brings: the same generator with GAN : L1 off, 1:100, 1:50, 1:10 and 1:1, over several seeds.
 
-    python benchmarks/gan_ratio.py --dataset camvid --epochs 40
-    python benchmarks/gan_ratio.py --dataset camvid --max-minutes 15 --output output/ratios
-    python benchmarks/gan_ratio.py --dataset camvid --epochs 400 --device cuda --batch-size 16
+    python benchmarks/gan_ratio.py --dataset camvid --epochs 36
+    python benchmarks/gan_ratio.py --dataset camvid --epochs 36 --ratios off,1:50 --seeds 0-4 --rows 2 --jobs 2
+    python benchmarks/gan_ratio.py --dataset camvid --max-minutes 15 --seeds 0 --threads 2
+    python benchmarks/gan_ratio.py --dataset camvid --extra "--receptive-field 16" --output output/patch16
 
-Each ratio is one run of ``train_cgan.py`` with the same seed, order and augmentation; "off" is
-``--lambda-gan 0``, which trains as ``train_l1.py``. Prints, as Markdown, the last validation of each run
-(the averaged generator after the last epoch, not the best one, so that no run gets to choose), and writes
-the same with the pictures to the output folder. ``--epochs`` gives every run the same steps and
-``--max-minutes`` the same time. A stopped comparison goes on where it was with the same command.
+A row is one run of ``train_cgan.py``; "off" is ``--lambda-gan 0``, which trains as ``train_l1.py``. The rows of a seed
+have the same weights to begin with, the same order and augmentation. With ``--epochs`` they are one and the same run
+until the GAN term comes in, which the table says after looking at their logs. ``--max-minutes`` gives every run the
+same time instead.
+
+Nothing is chosen on the pictures that are reported: what is scored is the averaged generator after the last epoch, on
+the validation split, and with ``--kept-back`` on a folder of pairs that no training reads. The table has mean and
+standard deviation over the seeds, and for each ratio a paired t-test against "off". Boundary F1 is that of
+``boundary_f1`` in training/metrics.py: the mean over the classes of the mean over the pictures.
+
+Every row that is finished is kept. The same command goes on with those that are not, ``--rows`` at a time.
 """
 
+import itertools
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,21 +35,14 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.seed_tables import tables  # noqa: E402
 from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically  # noqa: E402
-
-MAIN_KEYS = {"val_l1": "L1", "val_pixel_acc": "pixel acc.", "val_class_acc": "class acc.", "val_miou": "mIoU"}
-# Thin or small classes, where L1 blurs; by palette.
-SMALL_CLASSES = {
-    "pole",
-    "sign",
-    "pedestrian",
-    "bicyclist",
-    "traffic_light",
-    "traffic_sign",
-    "person",
-    "rider",
-}
-SMALL_CLASSES |= {"bicycle", "motorcycle", "sill", "deco", "brows", "eyes", "lips", "mouth"}
+from predict import as_tensor, paint, read  # noqa: E402
+from training.checkpoint import load_generator  # noqa: E402
+from training.metrics import SplitMeter, boundary_f1  # noqa: E402
+from training.pairs import find_pairs_in, resolve, validation_split  # noqa: E402
+from training.palettes import predicted_classes, truth_classes  # noqa: E402
+from training.sizes import scaling_of  # noqa: E402
 
 
 @dataclass
@@ -48,17 +51,47 @@ class Options:
 
     dataset: str = option("datasets/faces", "folder of the data set, or its name under datasets/")
     ratios: str = option("off,1:100,1:50,1:10,1:1", "GAN : L1, separated by commas")
-    epochs: int = option(40, "passes over the training split for every run")
+    seeds: str = option("0", "seeds, as in 0-4 or 0,3,7")
+    kept_back: str = option("", "a folder of pairs that is scored, too, and never trained on")
+    epochs: int = option(40, "passes over the training split for every run", range=(1, math.inf))
     max_minutes: float = option(0.0, "give every run the same time instead; 0 goes by --epochs")
+    extra: str = option("", "further options of train_cgan.py for every run, in quotes")
     image_size: int = option(256, "side of the pictures in pixels")
     batch_size: int = option(8, "pictures a step")
     output: str = option("output/gan_ratio", "folder of the runs, the table and the pictures")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
-    gan_loss: str = option("bce", "adversarial loss", ("bce", "lsgan", "hinge"))
-    receptive_field: int = option(70, "side of the discriminator's patch", (1, 16, 70, 286))
     pictures: int = option(4, "validation samples in the picture")
+    rows: int = option(0, "stop after so many rows that were not finished; 0: all", range=(0, math.inf))
+    jobs: int = option(1, "rows at the same time", range=(1, 64))
+    threads: int = option(1, "CPU threads of a row", range=(1, 256))
     device: str = option("auto", f"where to compute: {DEVICES}")
-    seed: int = option(0, "seed of every run")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: a ratio and a seed."""
+
+    ratio: str
+    seed: int
+
+    def folder(self, options: Options) -> Path:
+        return Path(options.output) / self.ratio.replace(":", "_to_") / f"seed_{self.seed}"
+
+
+def seeds_of(text: str) -> list[int]:
+    """ "0-2,7" -> [0, 1, 2, 7].
+
+    Raises:
+        UserError: for anything else.
+    """
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+        found = [seed for first, *last in ends for seed in range(first, (last or [first])[0] + 1)]
+    except ValueError:
+        found = []
+    if not found or len(set(found)) < len(found):
+        raise UserError(f"--seeds {text!r} is no list of different seeds like 0-4 or 0,3,7")
+    return found
 
 
 def weights(ratio: str) -> tuple[float, float]:
@@ -78,13 +111,14 @@ def weights(ratio: str) -> tuple[float, float]:
     return gan, l1
 
 
-def train(ratio: str, folder: Path, options: Options) -> None:
+def train(row: Row, options: Options) -> None:
     """One run of train_cgan.py in its own process; goes on with one that was stopped.
 
     Raises:
         UserError: if it fails; its own message is above.
     """
-    gan, l1 = weights(ratio)
+    gan, l1 = weights(row.ratio)
+    folder = row.folder(options)
     arguments = {
         "--dataset": options.dataset,
         "--output": folder,
@@ -96,58 +130,78 @@ def train(ratio: str, folder: Path, options: Options) -> None:
         "--image-size": options.image_size,
         "--batch-size": options.batch_size,
         "--encoder": options.encoder,
-        "--gan-loss": options.gan_loss,
-        "--receptive-field": options.receptive_field,
         "--pictures": options.pictures,
         "--device": options.device,
-        "--seed": options.seed,
+        "--seed": row.seed,
     }
-    command = [
-        sys.executable,
-        str(ROOT / "train_cgan.py"),
-        *(str(x) for pair in arguments.items() for x in pair),
-    ]
+    command = [sys.executable, str(ROOT / "train_cgan.py"), *map(str, itertools.chain(*arguments.items()))]
+    command += options.extra.split()
     if (folder / "config.json").exists():
         command.append("--resume")
-    print(f"--- GAN : L1 {ratio}", file=sys.stderr)
-    code = subprocess.run(command, stdout=sys.stderr).returncode
+    print(f"--- GAN : L1 {row.ratio}, seed {row.seed}", file=sys.stderr)
+    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
+    code = subprocess.run(command, stdout=sys.stderr, env=environment).returncode
     if code == 130:
         raise KeyboardInterrupt
     if code:
-        raise UserError(f"the run with GAN : L1 {ratio} failed (exit code {code}); its own message is above")
+        raise UserError(f"the run {folder} failed (exit code {code}); its own message is above")
 
 
-def last_row(folder: Path) -> dict[str, float]:
-    """The last line of training_log.txt."""
-    line = (folder / "training_log.txt").read_text().splitlines()[-1]
-    return {key: float(value) for key, value in (part.split("=") for part in line.split())}
+def score(checkpoint: Path, split: Path, device: torch.device) -> dict[str, float]:
+    """The scores of a checkpoint's averaged generator on a folder of pairs, as predict.py paints them.
+
+    Returns:
+        those of ``SplitMeter``, and with a palette ``boundary_f1``; nan where a class occurs nowhere.
+    """
+    generator, found = load_generator(checkpoint, device)
+    palette, direction = found["palette"], found["options"]["direction"]
+    scaling = scaling_of(found["options"])
+    meter, borders = SplitMeter(palette), []
+    for pair in find_pairs_in(split, "ids" if palette and palette.ids else "colours"):
+        photo, label = read(pair, direction, found["input"], palette)
+        picture = paint(generator, photo, scaling.of(*photo.shape[:2]), found["input"].kind != "picture")
+        prediction, target = as_tensor(picture), as_tensor(label)
+        meter.update(prediction, target)
+        if palette:
+            truth, outside = truth_classes(target, palette)
+            # Colours that JPEG invents lie along the borders: there the nearest class draws the line.
+            truth = torch.where(outside, predicted_classes(target, palette), truth)
+            borders.append(boundary_f1(truth, predicted_classes(prediction, palette), len(palette.classes)))
+    values = meter.result()
+    if palette:
+        values["boundary_f1"] = torch.cat(borders).nanmean(dim=0).nanmean().item()
+    return values
 
 
-def tables(rows: dict[str, dict[str, float]], steps: dict[str, int]) -> str:
-    """The numbers of every run as two Markdown tables: the main ones, and IoU by class."""
-    classes = [key for key in next(iter(rows.values())) if key.startswith("val_iou_")]
-    small = [key for key in classes if key.removeprefix("val_iou_") in SMALL_CLASSES]
-    names = ", ".join(key.removeprefix("val_iou_") for key in small)
-    head = ["GAN : L1", "steps", *(MAIN_KEYS[key] for key in MAIN_KEYS if key in next(iter(rows.values())))]
-    head += ["small classes' IoU", "images/s"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for ratio, row in rows.items():
-        cells = [ratio, str(steps[ratio])]
-        cells += [
-            f"{row[key]:.4f}" if key == "val_l1" else f"{row[key]:.3f}" for key in MAIN_KEYS if key in row
-        ]
-        cells.append(f"{sum(row[key] for key in small) / len(small):.3f}" if small else "")
-        cells.append(f"{row['images_per_s']:.1f}")
-        lines.append("| " + " | ".join(cells) + " |")
-    if small:
-        lines += ["", f"small classes: {names}"]
-    if classes:
-        head = ["IoU", *rows]
-        lines += ["", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        for key in classes:
-            cells = [key.removeprefix("val_iou_"), *(f"{row[key]:.3f}" for row in rows.values())]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def scored(row: Row, options: Options) -> dict[str, dict[str, float]]:
+    """A finished row's scores, by split. They are computed once and kept in its folder."""
+    folder = row.folder(options)
+    root = resolve(options.dataset)
+    splits = {"validation": root / validation_split(root)}
+    if options.kept_back:
+        splits["kept back"] = Path(options.kept_back)
+    path = folder / "scores.json"
+    values = json.loads(path.read_text()) if path.exists() else {}
+    for name, split in splits.items():
+        if name not in values:
+            values[name] = score(folder / "checkpoints/last.pt", split, choose_device(options.device))
+            text = json.dumps(values, indent=2)
+            write_atomically(path, lambda temporary, text=text: temporary.write_text(text))
+    return {name: values[name] for name in splits}
+
+
+def log_of(folder: Path) -> list[dict[str, float]]:
+    """training_log.txt, one dict an epoch."""
+    lines = (folder / "training_log.txt").read_text().splitlines()
+    return [
+        {key: float(value) for key, value in (part.split("=") for part in line.split())} for line in lines
+    ]
+
+
+def same_epochs(folders: list[Path]) -> int:
+    """How many epochs runs have in common from the first on, by the L1 of their training to the last digit."""
+    curves = zip(*([row["train_l1"] for row in log_of(folder)] for folder in folders), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda values: len(set(values)) == 1, curves))
 
 
 def picture(folders: dict[str, Path], path: Path) -> None:
@@ -179,28 +233,48 @@ def main() -> None:
     ratios = [ratio.strip() for ratio in options.ratios.split(",")]
     for ratio in ratios:
         weights(ratio)  # a mistake shows now, not after the first run
+    seeds = seeds_of(options.seeds)
     choose_device(options.device)
-    output = Path(options.output)
-    folders = {ratio: output / ratio.replace(":", "_to_") for ratio in ratios}
-    rows, steps = {}, {}
-    for ratio, folder in folders.items():
-        train(ratio, folder, options)
-        rows[ratio] = last_row(folder)
-        steps[ratio] = torch.load(folder / "checkpoints/last.pt", map_location="cpu", weights_only=True)[
-            "step"
-        ]
-    found = json.loads((folders[ratios[0]] / "config.json").read_text())["found"]
+    if options.kept_back:
+        find_pairs_in(Path(options.kept_back))
+    # seed by seed, so that there are whole pairs early
+    rows = [Row(ratio, seed) for seed in seeds for ratio in ratios]
+    left = [row for row in rows if not (row.folder(options) / "scores.json").exists()]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda row: train(row, options), left[: options.rows or None]))
+    done = [row for row in rows if row not in left[options.rows or len(left) :]]
+    print(report(done, options))
+
+
+def report(done: list[Row], options: Options) -> str:
+    """Score the rows that are finished, write the table and the picture, and return the table."""
+    scores = {row: scored(row, options) for row in done}
+    seeds = {
+        ratio: [row.seed for row in done if row.ratio == ratio] for ratio in {row.ratio: 0 for row in done}
+    }
+    folders = {ratio: Row(ratio, found[0]).folder(options) for ratio, found in seeds.items()}
+    config = json.loads((folders[done[0].ratio] / "config.json").read_text())
+    found = config["found"]
     budget = f"{options.max_minutes} minutes" if options.max_minutes else f"{options.epochs} epochs"
     precision = "fp32" if found["precision"] == "no" else found["precision"]
-    text = (
-        f"{Path(options.dataset).name}, {found['train_pairs']} training and {found['val_pairs']} validation "
-        f"pairs, {options.image_size} x {options.image_size}, batch {options.batch_size}, {budget} a run, "
-        f"{options.gan_loss} loss, patch {options.receptive_field}, seed {options.seed}; "
-        f"{machine(found['device'])}, {precision}\n\n{tables(rows, steps)}\n"
-    )
-    print(text)
-    write_atomically(output / "table.md", lambda path: path.write_text(text))
-    picture(folders, output / "pictures.png")
+    parts = [
+        f"{Path(options.dataset).name}, {found['train_pairs']} training and {found['val_pairs']} validation pairs, "
+        f"{options.image_size} x {options.image_size}, batch {options.batch_size}, {budget} a run, seeds "
+        f"{options.seeds}{', ' + options.extra if options.extra else ''}; {machine(found['device'])}, {precision}, "
+        f"{options.threads} {'thread' if options.threads == 1 else 'threads'} a run"
+    ]
+    for seed in sorted(set(itertools.chain(*seeds.values()))):
+        same = [row.folder(options) for row in done if row.seed == seed]
+        if len(same) > 1:
+            parts.append(f"Seed {seed}: the runs are the same up to epoch {same_epochs(same)}.")
+    logs = {ratio: [log_of(Row(ratio, seed).folder(options))[-1] for seed in seeds[ratio]] for ratio in seeds}
+    for split in scores[done[0]]:
+        of_split = {ratio: [scores[Row(ratio, seed)][split] for seed in seeds[ratio]] for ratio in seeds}
+        parts.append(f"{split}\n\n{tables(of_split, logs)}")
+    text = "\n\n".join(parts) + "\n"
+    write_atomically(Path(options.output) / "table.md", lambda path: path.write_text(text))
+    picture(folders, Path(options.output) / "pictures.png")
+    return text
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ The rules, where published numbers differ for want of them:
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from training.palettes import Palette, predicted_classes, truth_classes
@@ -54,6 +55,48 @@ def scores(matrix: Tensor) -> Scores:
         miou=iou.nanmean().item(),
         iou=tuple(iou.tolist()),
     )
+
+
+def boundary_f1(truth: Tensor, prediction: Tensor, classes: int, within: int = 2) -> Tensor:
+    """How well the borders of each class are met, of each picture: the BF score of Csurka et al. 2013.
+
+    Precision is the share of the predicted border that has a true border of the same class within so many pixels
+    (Euclidean), recall the share of the true border that has a predicted one; F1 is their harmonic mean. Csurka et
+    al., "What is a good evaluation measure for semantic segmentation?" (BMVC 2013), section 2.3.
+
+    Args:
+        truth: (N, H, W) class numbers, -1 void. What lies beside or in void has no border there.
+        prediction: (N, H, W) class numbers.
+        within: pixels.
+
+    Returns:
+        (N, K) float64 on [0, 1], nan where the class has a border in neither.
+    """
+    true, found = _borders(truth, classes), _borders(torch.where(truth < 0, -1, prediction), classes)
+    steps = torch.arange(-within, within + 1, device=truth.device)
+    disc = (steps[:, None] ** 2 + steps**2 <= within**2).float().expand(classes, 1, -1, -1)
+
+    def met(borders: Tensor, others: Tensor) -> Tensor:
+        near = F.conv2d(others.float(), disc, padding=within, groups=classes) > 0.5
+        return (borders & near).sum(dim=(2, 3)).double() / borders.sum(dim=(2, 3))
+
+    precision, recall = met(found, true), met(true, found)  # 0 / 0 = nan: no border
+    f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+    # a border in one of the two alone: F1 is 0
+    return torch.where(precision.isnan() ^ recall.isnan(), 0.0, f1)
+
+
+def _borders(index: Tensor, classes: int) -> Tensor:
+    """Pixels that have a neighbour of another class, above, below, left or right: (N, H, W) -> (N, K, H, W) bool."""
+    border = torch.zeros_like(index, dtype=torch.bool)
+    for dim in (1, 2):
+        size = index.shape[dim] - 1
+        first, second = index.narrow(dim, 0, size), index.narrow(dim, 1, size)
+        differ = (first != second) & (first >= 0) & (second >= 0)
+        border.narrow(dim, 0, size).logical_or_(differ)
+        border.narrow(dim, 1, size).logical_or_(differ)
+    numbers = torch.arange(classes, device=index.device).view(1, -1, 1, 1)
+    return (index.unsqueeze(1) == numbers) & border.unsqueeze(1)
 
 
 def likeness(prediction: Tensor, label: Tensor) -> tuple[float, float]:

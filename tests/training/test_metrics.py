@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common import torchvision_ops  # noqa: F401  (torchmetrics looks at torchvision)
-from training.metrics import SplitMeter, confusion, scores
+from training.metrics import SplitMeter, boundary_f1, confusion, scores
 from training.palettes import CAMVID, VOID_DISTANCE, truth_classes
 
 
@@ -102,3 +102,35 @@ def test_pictures_are_scored_by_psnr_and_ssim():
     error = (label[2].float() / 255 - (label[2] // 2).float() / 255).square().mean()
     assert found["psnr"] == pytest.approx((200 - 10 * torch.log10(error).item()) / 3, abs=1e-3)
     assert 0.5 < found["ssim"] < 1
+
+
+def squares(left: int, side: int = 8) -> torch.Tensor:
+    """(1, 32, 32) of class 0 with a square of class 1 from column ``left`` on."""
+    index = torch.zeros(1, 32, 32, dtype=torch.long)
+    index[:, 8 : 8 + side, left : left + side] = 1
+    return index
+
+
+def test_borders_are_met_within_two_pixels():
+    truth = squares(8)
+    assert boundary_f1(truth, truth, 3)[0, :2].tolist() == [1, 1]
+    assert boundary_f1(truth, truth, 3)[0, 2].isnan()  # a class of neither
+    assert boundary_f1(truth, squares(10), 3)[0, :2].tolist() == [1, 1]
+    assert (boundary_f1(truth, squares(11), 3)[0, :2] < 1).all()
+    assert boundary_f1(truth, squares(22), 3)[0, 1] == 0
+    assert boundary_f1(truth, torch.zeros_like(truth), 3)[0, :2].tolist() == [0, 0]
+
+
+def test_boundary_f1_is_the_harmonic_mean_of_precision_and_recall():
+    # within 0: the border of a square of 8 has 28 pixels; of one of 4 in its corner 12, of which 7 lie on it
+    found = boundary_f1(squares(8), squares(8, side=4), 2, within=0)[0, 1]
+    precision, recall = 7 / 12, 7 / 28
+    assert found == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+def test_no_border_lies_beside_void():
+    truth = squares(8)
+    truth[:, :, 16:] = -1  # the square's right side is not known
+    wider = truth.clone()
+    wider[:, 8:16, 16:24] = 1  # what is painted into void does not count
+    assert boundary_f1(truth, wider.clamp(min=0), 2)[0].tolist() == [1, 1]
