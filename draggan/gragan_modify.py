@@ -31,6 +31,7 @@ from draggan.app.handlers import Handlers
 from draggan.app.layout import I18N, STYLE, components, theme
 from draggan.app.models import Models
 from draggan.app.page_state import SHOWN
+from draggan.app.requests import Page
 from draggan.app.scripts import (
     IN_OUR_WORDS,
     KEYS,
@@ -156,7 +157,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
 def make_page(handlers: Handlers) -> gr.Blocks:
     """The page and the endpoints."""
-    with gr.Blocks(title="DragGAN", delete_cache=(600, 3600), analytics_enabled=False) as page:
+    with Page(title="DragGAN", delete_cache=(600, 3600), analytics_enabled=False) as page:
         wire(page, components(handlers), handlers)
         Endpoints(handlers).lay_out()
     return page.queue(max_size=64)

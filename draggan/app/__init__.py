@@ -1,7 +1,8 @@
-"""The app; gragan_modify.py starts it. Only layout.py, handlers.py and endpoints.py know Gradio.
+"""The app; gragan_modify.py starts it. Only layout.py, handlers.py, endpoints.py and requests.py know Gradio.
 
 layout.py, page.css         the page: what is on it and where; scripts.py: what it does by itself
 handlers.py, endpoints.py   what the page's events and scripts call
+requests.py                 what comes in a request, and what of it is refused
 page_state.py, address.py   what each part of the page shows; where the app listens
 sessions.py, models.py      the live sessions; the models, directions and landmarks that they share
 session.py                  one person's work; made of the parts below, which do not know it

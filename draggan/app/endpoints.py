@@ -5,12 +5,17 @@ last call left, and /photo without a photo from the one that was sent before. Wh
 `job.status().progress_data` says so. An error is raised at the caller with the text that the page would show.
 """
 
+import functools
+from collections.abc import Callable
+
 import gradio as gr
 from gradio.components.api_component import Api
 
-from draggan.app.handlers import ERRORS, Handlers, refusal
+from draggan.app.handlers import ERRORS, MOST_NAME, Handlers
+from draggan.app.jobs import check_edit
+from draggan.app.requests import language_of, refusal
 from draggan.app.session import Session
-from draggan.app.texts import Message, error_message
+from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
 from draggan.edits import EDITS
 from draggan.generators import DEFAULT_PSI
@@ -30,7 +35,23 @@ PROGRESS = gr.Progress()
 PAIR = {"type": "array", "items": POINT, "description": "[handle, target]"}
 
 
+def _told(endpoint: Callable) -> Callable:
+    """An endpoint whose errors are told to its caller, in the caller's language."""
+
+    @functools.wraps(endpoint)  # Gradio looks at the annotations
+    def telling(self, *inputs):
+        try:
+            return endpoint(self, *inputs)
+        except ERRORS as error:
+            request = next(one for one in inputs if isinstance(one, gr.Request))
+            raise refusal(error_message(error), language_of(request)) from None
+
+    return telling
+
+
 class Endpoints:
+    """What comes is not preprocessed: of a value that cannot be, the session says what is wrong with it."""
+
     def __init__(self, handlers: Handlers):
         self.handlers = handlers
 
@@ -45,14 +66,12 @@ class Endpoints:
                     progress((view.step, None), desc=message.text())
         return session, session.view()
 
-    def _call(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[str, dict]:
+    def _picture(self, request: gr.Request, progress: gr.Progress, *actions: tuple) -> tuple[str, dict]:
         """Picture and report of the actions."""
-        try:
-            _, view = self._do(request, progress, *actions)
-        except ERRORS as error:
-            raise refusal(error_message(error)) from None
+        _, view = self._do(request, progress, *actions)
         return str(view.result), report_of(view)
 
+    @_told
     def generate(
         self,
         seed: int | None,
@@ -61,25 +80,29 @@ class Endpoints:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
-        return self._call(request, progress, ("generate", seed, psi, model or None))
+        return self._picture(request, progress, ("generate", seed, psi, str(model or "")[:MOST_NAME] or None))
 
+    @_told
     def edit(
         self, edit: str, strength: float, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[str, dict]:
-        return self._call(request, progress, ("choose_edit", edit, strength, True))
+        check_edit(edit, strength)
+        return self._picture(request, progress, ("choose_edit", edit, strength, True))
 
+    @_told
     def drag(self, points: list, request: gr.Request, progress: gr.Progress = PROGRESS) -> tuple[str, dict]:
         try:
             clicks = [("click", float(x), float(y)) for pair in points for x, y in pair]
             if any(len(pair) != 2 for pair in points):
                 raise ValueError
-        except (TypeError, ValueError):
-            raise refusal(Message("bad_points")) from None
-        return self._call(request, progress, ("mark", "clear_points"), *clicks, ("start",))
+        except (TypeError, ValueError, OverflowError):
+            raise TranslatedError("bad_points") from None
+        return self._picture(request, progress, ("mark", "clear_points"), *clicks, ("start",))
 
+    @_told
     def photo(
         self,
-        photo: str | None,
+        photo: dict | None,
         edit: str,
         strength: float,
         preset: str,
@@ -87,19 +110,14 @@ class Endpoints:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, dict]:
+        check_edit(edit, strength)  # before the face is looked for, which takes a while
         first = [("require_photo",)]
         if photo is not None:
-            try:
-                file = self.handlers.sessions.sent(photo)
-            except ERRORS as error:
-                raise refusal(error_message(error)) from None
+            file = self.handlers.sessions.sent(photo.get("path") if isinstance(photo, dict) else photo)
             sent = ("change_photo", "open", file, file.name, True)
-            first = [sent, ("change_photo", "choose", face or 0), ("bring_in", preset)]
-        try:
-            session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
-            return str(session.stage.save_photo()), report_of(view)
-        except ERRORS as error:
-            raise refusal(error_message(error)) from None
+            first = [sent, ("change_photo", "choose", 0 if face is None else face), ("bring_in", str(preset))]
+        session, view = self._do(request, progress, *first, ("choose_edit", edit, strength, True))
+        return str(session.stage.save_photo()), report_of(view)
 
     def lay_out(self) -> None:
         """Inside a gr.Blocks: the endpoints with the types of what they take and return."""
@@ -125,7 +143,7 @@ class Endpoints:
             function = getattr(self, name)
             gr.on(
                 [], function, inputs, [output, report], api_name=name, concurrency_limit=16,
-                show_progress="hidden",
+                show_progress="hidden", preprocess=False,
             )  # fmt: skip
 
 

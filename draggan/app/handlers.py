@@ -14,6 +14,7 @@ from common.commandline import UserError
 from draggan.app import projects
 from draggan.app.fetches import Fetches
 from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, page_state
+from draggan.app.requests import chosen_index, favourites_of, language_of, refusal
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
 from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
@@ -27,26 +28,11 @@ MOST_NAME = 80  # letters of a photo's name that are kept
 Values = list  # one for each of SHOWN
 
 
-def refusal(message: Message, language: str = "en") -> gr.Error:
-    """What a caller is told; Gradio would also write each into the log as a fault of ours."""
-    return gr.Error(message.text(language), print_exception=False)
-
-
-def language_of(request: gr.Request | None) -> str:
-    return (request.headers.get("accept-language") or "en") if request else "en"
-
-
 def values(updates: dict) -> Values:
     """Updates by name as a list; what is not named stays as it is."""
     assert updates.keys() <= set(SHOWN), updates.keys() - set(SHOWN)
     given = {name: gr.update(**each) if isinstance(each, Props) else each for name, each in updates.items()}
     return [given.get(name, gr.skip()) for name in SHOWN]
-
-
-def favourites_of(known) -> list[list]:
-    """What a browser has kept, without what is none: [model, seed] each."""
-    known = known if isinstance(known, list) else []
-    return [one for one in known if isinstance(one, list) and [type(v) for v in one] == [str, int]]
 
 
 class Handlers:
@@ -96,6 +82,14 @@ class Handlers:
                 return self.error(error, request)
 
         return handler
+
+    def act_on_chosen(self, name: str, request: gr.Request, event: gr.EventData, *fixed) -> Values:
+        """The same for what was chosen of a gallery; its index comes last."""
+        try:
+            index = chosen_index(event)
+        except ERRORS as error:
+            return self.error(error, request)
+        return self.act(name, *fixed, index)(request)
 
     def drag(self, name: str, *fixed) -> Callable[..., Iterator[Values]]:
         """The same for a method that may begin a drag: the session is shown until that is over."""
@@ -159,8 +153,8 @@ class Handlers:
             shown[SHOWN.index(name)] = gr.skip()
         return shown
 
-    def return_to(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("go_to", event.index)(request)
+    def return_to(self, request: gr.Request, event: gr.EventData) -> Values:
+        return self.act_on_chosen("go_to", request, event)
 
     def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
         """sent: as the component has it, before Gradio has looked into the file."""
@@ -177,8 +171,8 @@ class Handlers:
         except ERRORS as error:
             return self.error(error, request)
 
-    def choose_face(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("change_photo", "choose", event.index)(request)
+    def choose_face(self, request: gr.Request, event: gr.EventData) -> Values:
+        return self.act_on_chosen("change_photo", request, event, "choose")
 
     def write(self, name: str) -> Callable[..., str]:
         """A handler that writes a file by a method of the stage, for the page to download."""
@@ -229,8 +223,8 @@ class Handlers:
     def offer_favourites(self, request: gr.Request, known: list | None) -> Values:
         return self.act("offer_faces")(request, [tuple(one) for one in favourites_of(known)])
 
-    def choose_offered(self, request: gr.Request, event: gr.SelectData) -> Values:
-        return self.act("choose_offered", event.index)(request)
+    def choose_offered(self, request: gr.Request, event: gr.EventData) -> Values:
+        return self.act_on_chosen("choose_offered", request, event)
 
     def slide(self, name: str, released: bool) -> Callable[..., Values]:
         """A slider was moved, or released; `follow` shows what comes of it."""

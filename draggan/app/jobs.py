@@ -18,12 +18,13 @@ from draggan.app import files
 from draggan.app.history import Entry
 from draggan.app.marks import Marks
 from draggan.app.previews import Previews
-from draggan.app.sliders import bad_strength
+from draggan.app.settings import is_number
+from draggan.app.sliders import bad_strength, lowest
 from draggan.app.stage import Stage
 from draggan.app.texts import Message, TranslatedError
 from draggan.drag import Settings, with_settings
 from draggan.editor import EditTask, edit_settings
-from draggan.edits import EDITS, EditError
+from draggan.edits import EDITS, MAX_STRENGTH, EditError
 from draggan.face import Face
 from draggan.instant import Sliders, SliderTask
 from draggan.photo_editor import PhotoTask
@@ -43,16 +44,21 @@ def edit_task(
 
     TranslatedError for an edit that there is not, and for a strength out of its range.
     """
-    for name in edits:
-        if name not in EDITS:
-            raise TranslatedError("unknown_edit", name=name, known=", ".join(EDITS))
-        if not isinstance(edits[name], int | float):
-            raise bad_strength(name)
+    for name, strength in edits.items():
+        check_edit(name, strength)
     settings = changed(edit_settings(face.subject, edits), changes, face)
     try:
         return EditTask(face, edits, settings=settings, sliders=sliders)
     except EditError:
         raise bad_strength(next(iter(edits))) from None
+
+
+def check_edit(name: object, strength: object) -> None:
+    """TranslatedError for an edit that there is not, and for a strength out of its range."""
+    if not isinstance(name, str) or name not in EDITS:
+        raise TranslatedError("unknown_edit", name=str(name)[:80], known=", ".join(EDITS))
+    if not is_number(strength) or not lowest(name) <= strength <= MAX_STRENGTH:
+        raise bad_strength(name)
 
 
 def points_task(face: Face, marks: Marks, changes: Mapping) -> PointsTask:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from draggan.app.settings import is_number
 from draggan.app.texts import TranslatedError
 from draggan.face import Face, Subject
 from draggan.generators import (
@@ -121,7 +122,7 @@ class Models:
 
         TranslatedError for a seed that is not in 0 to 2^32 - 1, and a psi that is not in 0 to 2.
         """
-        key = name, seed, psi
+        key = name, *_seed_and_psi(seed, psi)
         face = self._kept(self._faces, key, lambda: self.plain_face(*key), FACES_KEPT)
         with self._drawing:  # one at a time: each takes hundreds of MiB, and one keeps all cores busy
             picture = face.picture
@@ -129,12 +130,9 @@ class Models:
 
     def plain_face(self, name: str, seed: int | None, psi: float = DEFAULT_PSI) -> Face:
         """The same, not drawn and not kept."""
-        if seed is None or not 0 <= int(seed) < 2**32:
-            raise TranslatedError("bad_seed")
-        if not 0 <= psi <= 2:
-            raise TranslatedError("bad_psi")
+        seed, psi = _seed_and_psi(seed, psi)
         directions, _ = self.directions(name)
-        return Subject(self.generator(name), self.detector, directions, int(seed), float(psi)).face()
+        return Subject(self.generator(name), self.detector, directions, seed, psi).face()
 
     def perceptual(self) -> Perceptual:
         """What photos are compared by, read once. TranslatedError where its weights are missing or broken."""
@@ -154,3 +152,12 @@ class Models:
                     known.popitem(last=False)
             known.move_to_end(key)
             return known[key]
+
+
+def _seed_and_psi(seed: object, psi: object) -> tuple[int, float]:
+    """Both as what they must be. TranslatedError for anything else."""
+    if not is_number(seed) or seed != int(seed) or not 0 <= seed < 2**32:
+        raise TranslatedError("bad_seed")
+    if not is_number(psi) or not 0 <= psi <= 2:
+        raise TranslatedError("bad_psi")
+    return int(seed), float(psi)

@@ -15,6 +15,7 @@ from draggan.alignment import cut, ffhq_alignment
 from draggan.app import files
 from draggan.app.folder import Folder
 from draggan.app.models import Models
+from draggan.app.settings import is_number
 from draggan.app.texts import Message, TranslatedError
 from draggan.face import Face
 from draggan.inversion import PRESETS, Preset
@@ -72,7 +73,7 @@ class OpenPhoto:
     def choose(self, index: int) -> None:
         """Choose a face, 0 the largest."""
         self._require()
-        if not 0 <= index < len(self.faces):
+        if not is_number(index) or index != int(index) or not 0 <= index < len(self.faces):
             raise TranslatedError("no_such_face", count=len(self.faces))
         self.chosen = int(index)
 

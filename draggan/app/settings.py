@@ -20,7 +20,11 @@ DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_ro
 
 
 def is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a finite number that a float holds: JSON's may have thousands of digits."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def whole_number(text: str) -> int:

@@ -243,6 +243,8 @@ EN = {
     "bad_number": "{name} must be a number from {least:g} to {most:g}.",
     "empty_region": "Nothing is painted: paint what may change.",
     "bad_region": "This region cannot be read: it must be a PNG of at most 2048 pixels a side.",
+    "bad_request": "The app cannot take these inputs. On the page, reload it; for scripts, docs/app-and-api.md says "
+    "what each call takes.",
     "bad_operation": "The page and the app do not understand each other. Reload the page.",
     **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_MESSAGES.items()},
     **{f"latents_{kind}": f"{text}." for kind, text in LATENT_MESSAGES.items()},
@@ -469,6 +471,7 @@ ZH = {
     "bad_number": "{name}必须是 {least:g} 到 {most:g} 的数。",
     "empty_region": "尚未涂抹：请涂出可以改变的部分。",
     "bad_region": "无法读取此区域：必须是每边不超过 2048 像素的 PNG。",
+    "bad_request": "程序无法接受这些输入。在页面上请刷新；脚本请参阅 docs/app-and-api.zh-CN.md 中各接口的参数。",
     "bad_operation": "页面与程序不一致。请刷新页面。",
     "photo_too_many_bytes": "{name} 超过 {most} MB，对照片来说太大。",
     "photo_unreadable": "无法读取 {name}（{reason}）；请提供一张照片。",
@@ -520,7 +523,10 @@ def say(key: str, language: str = "en", **values) -> str:
             return ("、" if table is ZH else ", ").join(map(word, value))
         return table.get(value, value) if isinstance(value, str) else value
 
-    return table[key].format(**{name: word(value) for name, value in values.items()})
+    text = table[key].format(**{name: word(value) for name, value in values.items()})
+    return text.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # half a letter, out of a request, could not be sent
 
 
 def error_message(error: Exception) -> Message:

@@ -1,6 +1,8 @@
 """What scripts call, through gradio_client, and the app as a command. The page: test_app.py."""
 
 import io
+import json
+import math
 import re
 import sys
 import time
@@ -101,6 +103,66 @@ def test_mistakes_are_said_to_scripts_and_not_to_the_log(app, client, capfd, cap
             one.predict(*inputs, api_name=endpoint)
     assert "Traceback" not in capfd.readouterr().err
     assert "went wrong" not in caplog.text
+
+
+HUGE = int("9" * 4000)  # JSON knows no largest number
+
+
+def said(app, target: str | None, inputs: list, event: object = None, language: str = "en") -> str:
+    """What is answered to a call of an endpoint, or of what a part of the page calls; no client has looked at it."""
+    config = app.page.config
+    part = next((one["id"] for one in config["components"] if one["props"].get("elem_id") == target), None)
+    call = {"data": inputs, "event_data": event, "session_hash": "by hand", "trigger_id": part}
+    for one in config["dependencies"]:
+        if one["api_name"] == target or (part is not None and part in dict(one["targets"])):
+            call["fn_index"] = one["id"]
+    headers = {"content-type": "application/json", "accept-language": language}
+    request = urllib.request.Request(f"{app.url}/gradio_api/run/predict", json.dumps(call).encode(), headers)
+    try:
+        answer = urllib.request.urlopen(request, timeout=600)
+    except urllib.error.HTTPError as error:
+        answer = error
+    return answer.read().decode()
+
+
+UNFIT = [
+    *(("generate", [seed, 0.7, ""], "seed must be") for seed in ("5", [], {}, 0.5, True, HUGE, math.nan)),
+    *(("generate", [5, psi, ""], "truncation must be") for psi in ("1", [1], HUGE, math.inf)),
+    ("generate", [5, 0.7, ["\ud800"]], "cannot be used: no model"),
+    *(("edit", [name, 1.0], "There is no edit") for name in ("nod", None, [[]], "\ud800", HUGE)),
+    *(("edit", ["smile", strength], "strength of Smile") for strength in ("1", None, {}, HUGE, math.nan)),
+    ("drag", [[[[HUGE, 0], [0, 0]]]], "points must be"),
+    ("photo", [None, "nod", 1.0, "fast", 0], "There is no edit"),
+    *(("photo", [photo, "smile", 1.0, "fast", 0], "cannot take") for photo in ("/etc/passwd", {}, 5)),
+    *((name, [], "cannot take") for name in ("generate", "edit", "drag", "photo")),
+    ("generate", [5, 0.7], "cannot take"),
+    ("model", ["none"], "cannot take"),
+    ("bring-in", [[]], "cannot take"),
+    ("y", [HUGE, HUGE], "outside the picture"),
+]
+
+
+def test_what_no_client_sends_is_refused_in_a_sentence(app, client, capfd, caplog):
+    for target, inputs, text in UNFIT:
+        assert text in said(app, target, inputs)
+    assert "Traceback" not in capfd.readouterr().err
+    assert "went wrong" not in caplog.text
+
+
+FOREIGN = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+
+
+def test_an_event_that_no_gallery_sends_is_refused(app, client, capfd):
+    for gallery in ("history", "faces", "choices"):
+        for event in (None, 5, "5", [], {}, {"index": "0"}, {"index": [0]}, FOREIGN):
+            answer = said(app, gallery, [], event)
+            assert "Reload the page" in answer or "cannot take" in answer
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_refusals_speak_the_callers_language(app, client):
+    assert "没有名为 nod 的编辑" in json.loads(said(app, "edit", ["nod", 1.0], language="zh-CN"))["error"]
+    assert "程序无法接受这些输入" in json.loads(said(app, "edit", [], language="zh-CN"))["error"]
 
 
 def test_a_session_that_ends_meanwhile_is_a_sentence(app, client, capfd, caplog, monkeypatch):
