@@ -96,10 +96,12 @@ def find_folders(paths: list[Path]) -> tuple[list[Path], list[str]]:
     for path in paths:
         if not path.exists():
             raise UserError(f"there is no folder {path}; train_l1.py --output {path} would make one")
-        inside = [] if path.is_file() or kind(path) else sorted(p for p in path.iterdir() if p.is_dir())
+        inside = [] if not path.is_dir() or kind(path) else sorted(p for p in path.iterdir() if p.is_dir())
         own = [path] if path.is_dir() and kind(path) else [p for p in inside if kind(p)]
         if not own:
-            what = "a file" if path.is_file() else "empty" if not any(path.iterdir()) else "no output folder"
+            what = (
+                "a file" if not path.is_dir() else "empty" if not any(path.iterdir()) else "no output folder"
+            )
             notes.append(f"{path} is {what} and was left out")
         for folder in own:
             if folder.resolve() in found:

@@ -38,6 +38,7 @@ OF_THE_MACHINE = {
     errno.ESTALE: "check the network's disk",
     errno.EAGAIN: "allow more processes (ulimit -u)",
 }
+MOST_SEEDS = 1_000_000  # at once
 DEVICES = "auto, cpu, cuda, cuda:N or mps"  # what choose_device knows, for a help text
 
 
@@ -97,21 +98,37 @@ def parse(options: type, docstring: str | None, argv: list[str] | None = None) -
                 metavar=None if field.metadata["choices"] else flag.split("-")[-1].upper(),
                 help=text.replace("%", "%%"),
             )
-    return options(**vars(parser.parse_args(argv)))
+    values = vars(parser.parse_args(argv))
+    for name, value in values.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:  # no library takes it
+            raise UserError(
+                f"--{name.removesuffix('_').replace('_', '-')} {str(value)[:20]}...: too large a number"
+            )
+    return options(**values)
 
 
 def parse_seeds(text: str) -> list[int]:
     """ "0-3,7" → [0, 1, 2, 3, 7]: each once, in the order given. UserError for anything else."""
     seeds: dict[int, None] = {}
-    for part in text.split(","):
+    parts = text.split(",")
+    text = text if len(text) < 200 else f"{text[:200]}..."
+    for part in parts:
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UserError(f"--seeds {text}: {part.strip()!r} is no seed or range; write 0-7 or 1,5,10-19")
+        if not _is_seed(first) or (dash and not _is_seed(last)):
+            raise UserError(
+                f"--seeds {text}: {part.strip()[:80]!r} is no seed or range; write 0-7 or 1,5,10-19"
+            )
         start, end = int(first), int(last or first)
         if end < start or end >= 2**32:
             raise UserError(f"--seeds {text}: {part.strip()!r} must go upward, from 0 to at most {2**32 - 1}")
+        if end - start + len(seeds) >= MOST_SEEDS:
+            raise UserError(f"--seeds {text}: more than {MOST_SEEDS:,} at once; give fewer")
         seeds |= dict.fromkeys(range(start, end + 1))
     return list(seeds)
+
+
+def _is_seed(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 10
 
 
 def run(main: Callable[[], None]) -> NoReturn:

@@ -43,7 +43,7 @@ def read_edits(folder: Path) -> Edits:
         try:
             record = json.loads(line, parse_constant=lambda _: None)  # no nan
             edits.records[record["id"]] = record
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             broken.append(str(number))
     if broken:
         edits.notes.append(f"edits.jsonl: broken and left out: line {shorten(broken)}")

@@ -77,7 +77,7 @@ def read_json(path: Path) -> dict | None:
     """The object in a JSON file, or None where there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)  # no nan
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

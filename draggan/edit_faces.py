@@ -30,6 +30,7 @@ from common.commandline import DEVICES, UserError, choose_device, option, parse,
 from draggan.drag import PRESETS, Settings, with_settings
 from draggan.edit_files import (
     append_record,
+    leave_nothing,
     open_output,
     picture_path,
     report,
@@ -150,7 +151,8 @@ def main() -> None:
                 source = LatentSource(generator, detector, directions, latents)
             else:
                 source = SeedSource(generator, detector, directions, options.psi)
-        except (ModelError, NoFaceError) as error:
+        except (ModelError, NoFaceError, UserError) as error:
+            leave_nothing(output)
             raise UserError(str(error)) from None
         print(
             f"{generator.name} on {device}, landmarks by {detector.name}, {len(todo)} faces", file=sys.stderr

@@ -1,5 +1,6 @@
 """The files of the batch command: its folder, edits.jsonl, pictures, the contact sheet and the table of results."""
 
+import contextlib
 import json
 import statistics
 from pathlib import Path
@@ -28,6 +29,8 @@ def open_output(output: Path, wanted: dict) -> dict[int | str, list[dict]]:
         output.mkdir(parents=True, exist_ok=True)
         if config.is_file():
             found = json.loads(config.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError(config)
             differ = [
                 f"{k} {found.get(k)!r} there, {v!r} now" for k, v in wanted.items() if found.get(k) != v
             ]
@@ -48,9 +51,19 @@ def open_output(output: Path, wanted: dict) -> dict[int | str, list[dict]]:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"--output {output} cannot be used ({reason}); choose another folder") from None
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise UserError(f"{config} is broken; delete the folder or choose another --output") from None
     return done
+
+
+def leave_nothing(output: Path) -> None:
+    """Of a run that could not begin: its settings would keep the right ones out of the folder."""
+    known = output / "config.json", output / "edits.jsonl"
+    with contextlib.suppress(OSError):
+        if set(output.iterdir()) <= set(known) and not known[1].stat().st_size:
+            for path in known:
+                path.unlink()
+            output.rmdir()
 
 
 def read_records(output: Path) -> list[dict]:
@@ -58,12 +71,14 @@ def read_records(output: Path) -> list[dict]:
     path = output / "edits.jsonl"
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+            summary([record])  # what the table needs is there
+            records.append(record)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if number < len(lines):
                 raise UserError(f"{path}, line {number} is broken; delete that line") from None
     return records

@@ -81,6 +81,8 @@ def read_edit(path: Path) -> Edit:
             f"{path}: a file's name is the edit's; use small letters, digits and -, as in small-nose.toml"
         )
     try:
+        if not path.is_file() and path.exists():
+            raise EditError(f"{path} is no file; take it out of the folder")
         if path.stat().st_size > MAX_BYTES:
             raise EditError(f"{path}: more than {MAX_BYTES // 1000} kB; an edit is a few lines")
         table = tomllib.loads(path.read_bytes().decode("utf-8"))
@@ -88,7 +90,7 @@ def read_edit(path: Path) -> Edit:
         raise EditError(f"{path} cannot be read ({error.strerror}); look at its permissions") from None
     except (UnicodeDecodeError, RecursionError):
         raise EditError(f"{path} is no text in UTF-8; save it as such") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of a number of thousands of digits it is no TOMLDecodeError
         reason = str(error).splitlines()[0]
         raise EditError(f"{path}: no TOML: {reason}; mend that line") from None
     return _edit(name, _Table(table, path))
@@ -243,6 +245,8 @@ def _region(table: _Table, mirror: bool) -> Callable[[np.ndarray, Frame], tuple[
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:  # Python writes no more than some thousand digits
+        return "a number of that size"
     return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
 
 
@@ -251,7 +255,10 @@ def _is_bool(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _between(least: float, most: float) -> Callable[[Any], bool]:

@@ -11,6 +11,7 @@ metadata. Nothing in it is code. `edit_faces.py --project FILE` draws what it sh
 import io
 import json
 import math
+import stat
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -166,6 +167,8 @@ def is_project(path: Path) -> bool:
 def open_project(path: Path, tools: Tools) -> Project:
     """What `save` wrote. ProjectError for any other file; what ``tools`` raises where a model is missing."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            raise OSError("it is no file")
         check_header(path)
         with safe_open(path, framework="pt") as file:
             about = read_json((file.metadata() or {})["draggan"])

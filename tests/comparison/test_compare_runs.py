@@ -161,3 +161,9 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
     assert min(seconds) <= 5
     assert out.stat().st_size <= 20e6
     assert "small; last and best" in done.stdout
+
+
+def test_a_pipe_is_no_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="none of"):
+        find_folders([tmp_path / "pipe"])

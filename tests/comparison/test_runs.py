@@ -13,6 +13,7 @@ from comparison.runs import (
     differing,
     group,
     ranges,
+    read_json,
     read_log,
     read_run,
     status_of,
@@ -140,3 +141,8 @@ def test_status_of_a_run_that_ends_early(tmp_path, error, status, reason):
         end()
     written = json.loads((tmp_path / "status.json").read_text())
     assert (written["status"], written["reason"]) == (status, reason)
+
+
+def test_json_that_is_nested_without_end_is_none(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert read_json(tmp_path / "config.json") is None

@@ -230,3 +230,28 @@ def test_the_report_counts_right(tmp_path):
     assert rows["identity distance"] == "0.300"
     assert rows["seconds"] == "2.500"
     assert f"{tmp_path} 3: no face found" in report([tmp_path])
+
+
+@pytest.mark.parametrize("text", [b"[1]", b"[" * 100_000, b"\xff\xfe"])
+def test_settings_that_are_none_are_one_line(tmp_path, text):
+    (tmp_path / "config.json").write_bytes(text)
+    with pytest.raises(UserError, match="is broken"):
+        edit_files.open_output(tmp_path, {})
+
+
+@pytest.mark.parametrize("line", [b"5", b'{"id": 1}', b"\xff", b"[" * 100_000])
+def test_lines_that_are_no_records_are_named(tmp_path, line):
+    (tmp_path / "edits.jsonl").write_bytes(line + b"\n{}\n")
+    with pytest.raises(UserError, match="line 1 is broken"):
+        report([tmp_path])
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path):
+    kept = tmp_path / "kept"
+    edit_files.open_output(kept, {})
+    edit_files.append_record(kept, {"id": 1})
+    edit_files.leave_nothing(kept)
+    assert (kept / "config.json").is_file()
+    edit_files.open_output(tmp_path / "new", {})
+    edit_files.leave_nothing(tmp_path / "new")
+    assert not (tmp_path / "new").exists()

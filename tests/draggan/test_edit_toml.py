@@ -1,5 +1,6 @@
 """Edits of one's own: what a TOML file makes, and what is said of one that is wrong."""
 
+import os
 import subprocess
 import sys
 
@@ -187,3 +188,16 @@ def test_those_that_ship_work(faces, name):
         pass
     assert task.result.share > 0.15
     assert np.isfinite(task.face.points).all()
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_endless_numbers_are_one_line(tmp_path, digits):
+    with pytest.raises(EditError) as caught:
+        read_edit(written(tmp_path, GOOD.replace("goal = 0.4", f"goal = {'9' * digits}")))
+    assert len(str(caught.value)) < 500
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(EditError, match="no file"):
+        read_edit(tmp_path / "pipe.toml")

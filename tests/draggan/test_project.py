@@ -1,6 +1,7 @@
 """A piece of work in one file: what is opened is what was saved, and no file does harm."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -156,3 +157,9 @@ def test_other_files_are_refused(tools, tmp_path):
     save_file({"a": torch.zeros(1)}, path, metadata={"draggan": json.dumps({"kind": FILE_KIND})})
     with pytest.raises(ProjectError, match="its parts do not fit"):
         open_project(path, tools)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "work.draggan")
+    with pytest.raises(ProjectError, match="no file"):
+        open_project(tmp_path / "work.draggan", None)
