@@ -56,6 +56,20 @@ def open_output(output: Path, wanted: dict) -> dict[int | str, list[dict]]:
     return done
 
 
+def open_folder(folder: Path) -> None:
+    """Make a folder for what is computed. UserError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be used ({error.strerror}); choose another folder") from None
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Arrays by name, under a path of any ending."""
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
 def leave_nothing(output: Path) -> None:
     """Of a run that could not begin: its settings would keep the right ones out of the folder."""
     known = output / "config.json", output / "edits.jsonl"

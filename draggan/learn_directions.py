@@ -9,6 +9,7 @@ says in its metadata how it was made. From then on edit_faces.py uses it, and th
 1000 are left for judging.
 """
 
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ from common.commandline import (
 )
 from draggan import generators
 from draggan.drag import Settings
+from draggan.edit_files import open_folder, write_npz
 from draggan.editor import EditTask, has_landmarks
 from draggan.edits import EDITS, EditError, find_edit, plan_edit, reached, report_problems, share
 from draggan.face import Face, NoFaceError, Subject
@@ -90,6 +92,9 @@ def main() -> None:
     seeds = parse_seeds(options.seeds)
     if not 0 < options.psi <= 2:
         raise UserError(f"--psi {options.psi:g}: above 0, at most 2; 0.7 is usual")
+    for name, least in (("max_steps", 1), ("max_minutes", 0)):
+        if (value := getattr(options, name)) is not None and not least <= value < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} {value:g}: at least {least}")
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
     try:
@@ -105,6 +110,7 @@ def main() -> None:
         raise UserError(str(error)) from None
 
     folder = Path(options.work) / generator.name
+    open_folder(folder)  # before hours of dragging
     complete = drag_all(model, identity, seeds, names, options, folder)
     if not complete:
         print(f"{folder} holds the drags so far; the same command goes on", file=sys.stderr)
@@ -175,11 +181,6 @@ def drag_face(
 def _made(options: Options) -> list[float]:
     """What a kept drag must agree in with the options to be used again."""
     return [VERSION, options.psi, options.max_steps, BACKENDS.index(options.landmarks)]
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **arrays)
 
 
 def read_drag(folder: Path, name: str, seed: int, options: Options) -> dict[str, np.ndarray] | None:

@@ -162,12 +162,13 @@ def test_the_app_is_known_to_nothing_below_it():
     assert not found
 
 
-def test_gradio_is_known_to_the_layout_the_handlers_and_the_endpoints_alone():
+def test_gradio_is_known_to_the_layout_and_what_comes_from_it_alone():
     assert {name for name in SOURCES if "gradio" in outside(name)} == {
         "draggan.gragan_modify",
         "draggan.app.layout",
         "draggan.app.handlers",
         "draggan.app.endpoints",
+        "draggan.app.requests",
     }
 
 

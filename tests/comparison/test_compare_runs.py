@@ -165,5 +165,5 @@ def test_fifty_runs_of_two_hundred_epochs(tmp_path):
 
 def test_a_pipe_is_no_folder(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="none of"):
-        find_folders([tmp_path / "pipe"])
+    with pytest.raises(compare_runs.UserError, match="none of"):
+        compare_runs.find_folders([tmp_path / "pipe"])

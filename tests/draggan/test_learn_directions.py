@@ -90,6 +90,9 @@ def test_learning_goes_on_and_makes_a_file_that_works(generator, directions, com
         (["--psi", "0"], "above 0"),
         (["--model", "elsa"], "elsa"),
         (["--seeds", "7-3"], "must go upward"),
+        (["--max-steps", "-1"], "--max-steps -1: at least 1"),
+        (["--max-minutes", "nan"], "--max-minutes nan: at least 0"),
+        (["--work", __file__], "cannot be used"),
     ],
 )
 def test_learning_says_mistakes_in_one_line(command, tmp_path, arguments, says):
