@@ -4,6 +4,7 @@ Gradio looks at a request itself first: whether it has all inputs, whether a val
 was sent. What it finds it raises as a fault of ours, with a traceback in the log, and often without a word to who asks.
 """
 
+import logging
 from contextvars import ContextVar
 from typing import Any
 
@@ -39,6 +40,8 @@ class Page(gr.Blocks):
         try:
             return await super().preprocess_data(*args, **how)
         except Exception:  # whatever Gradio and its components meet in values that are not theirs
+            # Seen with logging.DEBUG alone: whoever sends rubbish does not fill the log.
+            logging.getLogger(__name__).debug("refused what came with an event", exc_info=True)
             raise _unfit() from None
 
 
