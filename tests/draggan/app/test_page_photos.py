@@ -140,7 +140,7 @@ def test_scripts_edit_photos(app, photo_path):
     assert 0.005 < changed.mean() < 0.3
     with pytest.raises(Exception, match="2 faces"):
         client.predict(handle_file(str(photo_path)), "smile", 1.0, "fast", 5, api_name="/photo")
-    with pytest.raises(Exception, match="not in the list of choices"):
+    with pytest.raises(Exception, match="preset must be one of"):
         client.predict(handle_file(str(photo_path)), "smile", 1.0, "slow", 0, api_name="/photo")
     with pytest.raises(Exception, match="strength"):
         client.predict(None, "smile", 9.0, "fast", 0, api_name="/photo")
