@@ -9,7 +9,7 @@ A job knows the stage, whose screen it draws on, and asks whether it is to stop;
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,8 @@ class TaskRun:
                 break
         face = task.face
         entry = stage.entry(face, task.name)
+        if isinstance(task, EditTask):
+            entry = replace(entry, edits=task.edits)
         frames = [*self._frames, files.frame(face.picture)]
         animation = files.write_animation(stage.folder.new("webp"), frames, face.subject.note)
         waiting = task.handles.tolist() if isinstance(task, PointsTask) and not task.ok else None
@@ -145,9 +147,14 @@ def slide(task: SliderTask, start: Entry, stage: Stage, stopping: Stopping) -> O
             stage.screen.preview(progress.preview)
     strengths = task.strengths
     title = ", ".join(f"{name} {strength:g}" for name, strength in sorted(strengths.items())) or "sliders"
-    entry = stage.entry(task.face, title, strengths, task.sliders.start)
+    entry = stage.entry(task.face, title, strengths, start)
     here = start.path.exists()  # not where it is long past
     return Outcome(Message("slid"), entry, compared=start if here else None)
+
+
+def search_of(task: PhotoTask) -> tuple:
+    """What a search for a photo's face depends on, beside the face."""
+    return task.inversion.generator.name, task.inversion.preset
 
 
 def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
@@ -164,4 +171,7 @@ def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
     found = progress.step == progress.steps
     message = Message("photo_ready") if found else Message("photo_early", how_far)
     original = stage.whole(task.cut_out.photo.unedited.pixels, UNEDITED)
-    return Outcome(message, stage.entry(task.face, "photo"), original=original)
+    entry = stage.entry(task.face, "photo")
+    if found:
+        entry = replace(entry, search=search_of(task))
+    return Outcome(message, entry, original=original)

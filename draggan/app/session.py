@@ -81,10 +81,9 @@ class Session:
 
     def change_photo(self, action: str, *values) -> None:
         """Put a photo in ("open"), take it away ("close") or choose a face of it ("choose"): a method of OpenPhoto."""
-        if action != "choose":
-            self.require_idle()
         getattr(self.photo, action)(*values)
-        self._say(self.photo.message)
+        self.photo.recognise(self.stage.photos)
+        (self.warn if self.running else self._say)(self.photo.message)
 
     def offer_faces(self, wanted: list[tuple[str, int]] | None = None) -> None:
         """Small faces to choose from: random ones, or those wanted, each a model and a seed."""
@@ -97,9 +96,12 @@ class Session:
         self.generate(seed, model=model)
 
     def bring_in(self, preset: str | Preset = "fast") -> None:
-        """Find the chosen face in the session's model. Returns at once; see `watch`."""
+        """Show the chosen face, which is searched for in the session's model. Returns at once; see `watch`."""
         self.require_idle()
         task = self.photo.task(self.model, preset, self.face)
+        if known := self.photo.found_before(task, self.face, self.history.entries):
+            self.go_to(self.history.entries.index(known))
+            return self._say(Message("photo_ready"))
         self.mark("clear_points")
         job = partial(bring_in, task, self.stage, self._worker.stopping)
         self._work.begin(job, Message("photo_search"), Message("photo_not_begun"))
