@@ -163,7 +163,9 @@ class Handlers:
 
     def show_landmarks(self, request: gr.Request, wanted: bool) -> Values:
         shown = self.act("show_landmarks", bool(wanted))(request)
-        if shown[SHOWN.index("landmarks")] == gr.skip():  # refused, or a task is at work: the box says what is so
+        if (
+            shown[SHOWN.index("landmarks")] == gr.skip()
+        ):  # refused, or a task is at work: the box says what is so
             session = self.sessions.known(request.session_hash)
             shown[SHOWN.index("landmarks")] = bool(session and session.screen.landmarks_shown)
         return shown

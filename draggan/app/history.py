@@ -25,7 +25,9 @@ class Entry:
     strengths: Mapping[str, float] = field(default_factory=dict)  # made by sliders that stood like this ...
     slid_from: "Entry | None" = None  # ... and count from this result
     edits: Mapping[str, float] = field(default_factory=dict)  # by buttons, and how strong each was
-    search: tuple | None = None  # model and preset that found a photo's face, where it was searched to the end
+    search: tuple | None = (
+        None  # model and preset that found a photo's face, where it was searched to the end
+    )
 
     def unlink(self) -> None:
         for path in (self.path, self.thumbnail, self.whole):

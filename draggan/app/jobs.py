@@ -23,7 +23,7 @@ from draggan.app.sliders import bad_strength, lowest
 from draggan.app.stage import Stage
 from draggan.app.texts import Message, TranslatedError
 from draggan.drag import Settings, with_settings
-from draggan.editor import EditTask, edit_settings
+from draggan.editor import CLOSED_ALREADY, EditTask, edit_settings
 from draggan.edits import EDITS, MAX_STRENGTH, EditError
 from draggan.face import Face
 from draggan.instant import Sliders, SliderTask
@@ -112,6 +112,14 @@ class TaskRun:
                     screen.preview(picture)
             if stopping():
                 break
+        if task.reason == CLOSED_ALREADY:
+            screen.clear()
+            return Outcome(Message("closed_already"), failed=True)
+        if (
+            task.reason and screen.distance is not None
+        ):  # of what is shown now, which need not be the last step
+            screen.distance = task.distance
+            screen.progress = None  # the note says it
         face = task.face
         entry = stage.entry(face, task.name)
         if isinstance(task, EditTask):
@@ -128,7 +136,7 @@ def end_message(task: Task, step: int) -> Message:
     """What to say of a task that was stopped after a step, or has ended with it."""
     if task.reason is None:
         return Message("stopped", {"step": step})
-    how = {"step": step, "reason": task.reason, "share": task.share}
+    how = {"step": step, "reason": task.reason, "share": task.share, "distance": task.distance}
     if isinstance(task, EditTask):
         how |= {"edit": list(task.edits), "reason": task.short or task.reason}
     elif task.ok:

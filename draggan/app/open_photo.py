@@ -123,7 +123,9 @@ class OpenPhoto:
 
         shown: what the session shows. A face of the same photo keeps its changes: the next one is edited beside it.
         """
-        photo, models = self._require(), self._models
+        with self._lock:
+            photo, models = self._require(), self._models
+            face = self.faces[self.chosen]
         self._asked.add("photo_unused")  # it is used: who goes on to another face means that one
         if shown is not None and isinstance(shown.subject, PhotoSubject):
             before = shown.subject.cut_out.photo
@@ -136,18 +138,18 @@ class OpenPhoto:
         if isinstance(preset, str) and preset not in PRESETS:
             raise TranslatedError("bad_preset", known=", ".join(PRESETS))
         try:
-            cut_out = CutOut(photo, self.faces[self.chosen], generator.resolution)
+            cut_out = CutOut(photo, face, generator.resolution)
         except PhotoError as error:
             raise translated(error) from None
         directions, _ = models.directions(model)
         return PhotoTask(cut_out, generator, models.detector, directions, preset, models.perceptual())
 
-    def found_before(self, task: PhotoTask, shown: Face, entries: Iterable[Entry]) -> Entry | None:
-        """The result that a task would come to once more; None where there is none.
+    def found_before(self, task: PhotoTask, shown: Face, entries: Iterable[Entry]) -> int | None:
+        """Which result a task would come to once more; None where there is none.
 
         shown: what the session shows. Of one of the same face's edits, the face before them is what is asked for.
         """
-        for entry in entries:
+        for index, entry in enumerate(entries):
             if entry.search != search_of(task):
                 continue
             cut_out, wanted = entry.face.subject.cut_out, task.cut_out
@@ -158,7 +160,7 @@ class OpenPhoto:
             if shown.subject is entry.face.subject or np.array_equal(
                 cut_out.photo.pixels, wanted.photo.pixels
             ):
-                return entry
+                return index
         return None
 
     @property

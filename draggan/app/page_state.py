@@ -10,7 +10,7 @@ from draggan.edits import EDITS
 
 SHOWN = (
     *("picture", "note", "progress", "results", "compare", "halves", "whole_halves", "animation", "download"),
-    *("download_animation", "source_tabs", "edit_tabs", "landmarks", "photo"),
+    *("download_animation", "source_tabs", "edit_tabs", "landmarks", "photo", "preset"),
     *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "class", "fetch", "why_not"),
     *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
     *("delete", "pin", "choices", "more_faces", "open_project"),
@@ -102,7 +102,9 @@ def loaded_again(view: View, seed: int) -> dict:
     """
     is_photo = view.photo.after is not None
     return {
-        "photo": str(view.photo.shown) if view.photo.shown else None,
+        # As properties: Gradio changes a bare value of a file in place when the next answer does not name it.
+        "photo": Props(value=str(view.photo.shown) if view.photo.shown else None),
+        "preset": Props(value="fast"),  # Gradio forgets what is chosen in a tab that is shown by this
         "source_tabs": Props(selected=PHOTO_TAB if is_photo else GENERATED_TAB),
         "edit_tabs": Props(selected=SLIDERS_TAB if view.strengths else BUTTONS_TAB),
         "seed": Props(value=str(seed if view.seed is None else view.seed), interactive=not view.running),

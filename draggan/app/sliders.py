@@ -58,7 +58,10 @@ class SliderState:
         """
         if shown.slid_from is None and shown is not self.start:
             self.close()
-        elif shown.slid_from not in (None, self.start):  # one comes back to what they made, after something else
+        elif shown.slid_from not in (
+            None,
+            self.start,
+        ):  # one comes back to what they made, after something else
             self.task, self.start = SliderTask(Sliders(shown.slid_from.face)), shown.slid_from
         if self.task and at_rest:
             self.task.stand(self.strengths(shown))
