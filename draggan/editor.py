@@ -186,8 +186,7 @@ class EditTask:
             own = self.start.subject.face().measures
         except ValueError:  # of no seed, or without landmarks
             own = now
-        closed = max(now[name] for name in EDITS["close-eyes"].shows) <= CLOSED
-        return closed or reached("close-eyes", own, now)
+        return reached("close-eyes", own, now) or max(now[m] for m in EDITS["close-eyes"].shows) <= CLOSED
 
     def _by_directions(self) -> Face | None:
         """The face by directions alone; None where they are missing or do not help."""
