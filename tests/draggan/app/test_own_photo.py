@@ -237,15 +237,17 @@ def test_a_file_that_was_sent_goes_with_its_photo(sessions, photo_path, tmp_path
     assert mine.exists()
 
 
-def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path):
-    photo = session.photo
+def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path, tmp_path):
+    photo, other = session.photo, tmp_path / "other.png"
+    Image.fromarray(pixels_of(photo_path)[:, ::-1]).save(other)
+    session.change_photo("close")
     photo.ask_whether_meant(session.face)  # no photo is open
     for _ in range(2):  # and again for the next photo
-        session.change_photo("open", photo_path)
+        session.change_photo("open", other)
         with pytest.raises(TranslatedError, match="not used yet"):
             photo.ask_whether_meant(session.face)
         photo.ask_whether_meant(session.face)
-    session.change_photo("open", photo_path)
+    session.change_photo("open", other)
     photo.task(session.model, "fast")  # it was used: another face is shown on purpose now
     photo.ask_whether_meant(session.face)
 
