@@ -413,7 +413,8 @@ ZH = {
     "done": "已完成：{edit}（拖动 {step} 步）。撤销可回到之前的脸。",
     "points_done": "{step} 步完成。撤销可回到之前的脸。",
     "not_done": "{edit}：{step} 步后结束，完成 {share:.0%}（{reason}）。可再按一次编辑，或降低强度、换一个种子。",
-    "points_not_done": "{step} 步后结束，完成 {share:.0%}，还差 {distance:.1f} 像素（{reason}）。按**开始**从此处继续。",
+    "points_not_done": "{step} 步后结束，完成 {share:.0%}，还差 {distance:.1f} 像素"
+    "（{reason}）。按**开始**从此处继续。",
     "closed_already": "眼睛已经闭上，没有改变。要眨眼请先按**撤销**返回，或按**睁眼**。",
     "stopped": "{step} 步后停止。按**开始**从此处继续。",
     "returned": "已回到此结果。",

@@ -158,8 +158,8 @@ def test_an_answer_that_comes_late_does_not_stay_on_the_page(visit, app, monkeyp
 def test_a_page_that_is_loaded_again_shows_what_is_so_and_where_one_is(visit, app):
     page, session = visit("en-US", 390, 844, leaves=True, touch=True), app.only_session()
     page.emulate_media(reduced_motion="reduce")
-    page.locator("#edit-small-nose").scroll_into_view_if_needed()
-    page.click("#edit-small-nose")
+    page.locator("#edit-smile").scroll_into_view_if_needed()
+    page.click("#edit-smile")
     page.wait_for_function(
         "document.querySelector('#picture .viewport').getBoundingClientRect().bottom > 200"
     )
@@ -177,7 +177,7 @@ def test_a_page_that_is_loaded_again_shows_what_is_so_and_where_one_is(visit, ap
     assert page.inner_text("#pin") == "Compare as before"
     names = page.locator("#halves span")
     names.nth(1).wait_for(state="attached", timeout=SLOW)
-    assert [name.strip() for name in names.all_inner_texts()] == ["5 · Small nose", "5 · as it is"]
+    assert [name.strip() for name in names.all_inner_texts()] == ["5 · Smile", "5 · as it is"]
     page.wait_for_function(  # the newest is below the others, and in sight in the history
         """() => {
             const box = document.querySelector('#history .grid-wrap').getBoundingClientRect()
