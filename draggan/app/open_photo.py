@@ -7,7 +7,6 @@ task = photo.task("mobile-ffhq", "fast")             # brings the chosen face in
 photo.close()
 """
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class OpenPhoto:
         self.shown: Path | None = None  # JPEG of it, for a page that is loaded again
         self._sent: Path | None = None
         self._asked: set[str] = set()  # what was asked of this photo
-        self._lock = threading.RLock()  # it may be put in while it is being used
+        self._lock = files.alone  # it may be put in while it is being used
 
     def open(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
         """Open a photo in place of the one before, and find its faces.
@@ -111,7 +110,7 @@ class OpenPhoto:
     def ask_whether_to_replace(self, known: Iterable[Photo]) -> None:
         """TranslatedError, once, where results of another photo would go with its generator."""
         if self.photo is not None and (lost := [one for one in known if one is not self.photo]):
-            self._ask("photo_replaces", name=self.photo.name, old=lost[-1].name)
+            self._ask("photo_replaces", old=lost[-1].name)
 
     def _ask(self, key: str, **values) -> None:
         if key not in self._asked:

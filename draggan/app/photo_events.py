@@ -41,9 +41,7 @@ class PhotoEvents:
         try:
             session = self.handlers.session(request)
             session.require_idle()
-            path = _path(sent)
-            if not (path and session.photo.holds(self.handlers.sessions.sent(path))):
-                self._open(session, sent)
+            self._open(session, sent, if_new=True)
             session.photo.ask_whether_to_replace(session.stage.photos)
         except ERRORS as error:
             empty = self.handlers.session(request).photo.photo is None
@@ -51,7 +49,7 @@ class PhotoEvents:
             return
         yield from self.handlers.drag("bring_in")(request, preset if isinstance(preset, str) else "")
 
-    def _open(self, session: Session, sent: dict | None) -> None:
+    def _open(self, session: Session, sent: dict | None, if_new: bool = False) -> None:
         if sent is None:
             return session.change_photo("close")
         try:
@@ -59,6 +57,8 @@ class PhotoEvents:
         except ERRORS:
             session.change_photo("close")  # what is not here cannot be used, nor what was here before
             raise
+        if if_new and session.photo.holds(file):
+            return None
         name = str(sent.get("orig_name") or "image")[:MOST_NAME]
         return session.change_photo("open", file, name, True)
 

@@ -394,7 +394,7 @@ ZH = {
     "progress_photo": "第 {step} / {steps} 步 · 约剩 {left:.0f} 秒",
     "photo_open": "{notices}请按**使用这张脸**：将其带入模型后即可编辑。",
     "photo_unused": "还没有使用 {name}：请按**使用这张脸**。若要编辑当前显示的脸，请再按一次该编辑。",
-    "photo_replaces": "改用 {name} 后，{old} 的结果将从历史中移除。如需保留请先保存项目；再按**使用这张脸**即继续。",
+    "photo_replaces": "继续后，{old} 的结果将从历史中移除。如需保留请先保存项目；再按**使用这张脸**即继续。",
     "photo_faces": "{notices}已选第 {chosen} 张脸，共 {count} 张。可另选一张，或按**使用这张脸**。",
     "photo_search": "正在把人脸带入模型。按**停止**保留目前最好的结果。",
     "photo_not_begun": "已停止。按**使用这张脸**重新开始。",
