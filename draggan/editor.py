@@ -34,6 +34,8 @@ FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
 NEARLY = 0.12  # share of the way that may be missing where an edit is shown by the measures it is judged by
 MASK_SIDE = 256  # pixels, of the mask of an edit's region
+CLOSED = 0.14  # eye opening at which eyes are closed, whatever they were before
+CLOSED_ALREADY = "the eyes are closed already"
 WEAKER = (0.8, 0.6, 0.4, 0.2)  # shares of a change that are tried where all of it makes another face
 # What an edit falls short in, by the measure; plain words, which the app has in Chinese, too.
 SHORT = {
@@ -88,8 +90,8 @@ class EditTask:
         self.plan = self._plan(self.edits)
         self._plans = {name: self._plan({name: strength}) for name, strength in self.edits.items()}
         self.settings = self.settings or edit_settings(self.start.subject, self.edits)
-        distance = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
-        self.result = self._result(self.start, False, "not started", 0, distance)
+        self._away = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
+        self.result = self._result(self.start, False, "not started", 0, self._away)
         # The face that the drag at work began with, and the drag; its changes stay where the edits may reach.
         self._begun = self.start.reaching(self.plan.mask(self.start.generator.resolution, MASK_SIDE))
         self._drag: Drag | None = None
@@ -110,6 +112,10 @@ class EditTask:
     @property
     def share(self) -> float:
         return max(0.0, min(1.0, self.result.share))
+
+    @property
+    def distance(self) -> float:  # of the result's handles to their targets on average, pixels
+        return self.result.mean_distance
 
     @property
     def face(self) -> Face:
@@ -137,6 +143,9 @@ class EditTask:
                 return self._end("the landmarks have arrived")
         if self.instant:
             return self._end("by direction alone" if led is not None else "no direction for this")
+        if self._closed_already():  # a drag would look for minutes for what there is already
+            self.result = self._result(self.start, False, CLOSED_ALREADY, 0, self._away)
+            return self._end(CLOSED_ALREADY)
         if led is None:
             yield from self._dragged(start, from_direction=False)
             return None
@@ -167,6 +176,17 @@ class EditTask:
         return start.inside(blend_mask(root, soft), whole.styles).reaching(
             self.plan.mask(root.resolution, MASK_SIDE)
         )
+
+    def _closed_already(self) -> bool:
+        """Eyes are to be closed, and nothing else, that are closed: by an edit before, or as the face is."""
+        now = self.start.measures
+        if list(self.edits) != ["close-eyes"]:
+            return False
+        try:
+            own = self.start.subject.face().measures
+        except ValueError:  # of no seed, or without landmarks
+            own = now
+        return reached("close-eyes", own, now) or max(now[m] for m in EDITS["close-eyes"].shows) <= CLOSED
 
     def _by_directions(self) -> Face | None:
         """The face by directions alone; None where they are missing or do not help."""
@@ -269,7 +289,7 @@ class EditTask:
             self._weaken()
         result = self.result
         why = f"{reason}, {result.share:.0%} of the way" + ("" if result.ok else f": {self.short}")
-        self.result = replace(result, reason=why)
+        self.result = replace(result, reason=reason if reason == CLOSED_ALREADY else why)
 
     def _weaken(self) -> None:
         """Go back along the change until the face is still the same person's."""

@@ -31,8 +31,10 @@ from draggan.app.handlers import Handlers
 from draggan.app.layout import I18N, STYLE, components, theme
 from draggan.app.models import Models
 from draggan.app.page_state import SHOWN
+from draggan.app.photo_events import PhotoEvents
 from draggan.app.requests import Page
 from draggan.app.scripts import (
+    HISTORY_IN_SIGHT,
     IN_OUR_WORDS,
     KEYS,
     READ_ALOUD,
@@ -41,6 +43,7 @@ from draggan.app.scripts import (
     SEED_BEFORE,
     SEED_IF_NEW,
     SEED_SEEN,
+    TO_THE_PICTURE,
     UNSAVED,
     VISITOR,
 )
@@ -52,6 +55,10 @@ from draggan.model_list import model_name, table
 from draggan.photos import MAX_BYTES
 
 LAST = "always_last"
+SCRIPTS = (
+    *(READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, SEED_BEFORE, IN_OUR_WORDS),
+    *(TO_THE_PICTURE, HISTORY_IN_SIGHT),
+)
 # The scroll bar is always there, or everything moves when the page grows, and a click misses.
 HEAD = "<style>html {overflow-y: scroll}</style>"
 # Not preprocessed: what is no number, or out of range, the session says better than Gradio does.
@@ -91,7 +98,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
 
     page.unload(handlers.leave)
     on(page.load, handlers.open, ("visitor",), js=VISITOR, concurrency_limit=16)
-    for script in (READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, SEED_BEFORE, IN_OUR_WORDS):
+    for script in SCRIPTS:
         page.load(None, None, None, js=script)
     on(parts["picture"].select, handlers.mark)
     on(parts["history"].select, handlers.return_to)
@@ -101,9 +108,10 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     # Not preprocessed: of a file that is no picture, the session says so better than Gradio does.
     # The last one counts: a photo may be put in while the one before is being opened or taken away.
     opened = {"preprocess": False, "trigger_mode": LAST, "concurrency_limit": 4}
-    on(parts["photo"].input, handlers.open_photo, ("photo",), **opened)
-    on(parts["faces"].select, handlers.choose_face)
-    on(parts["bring_in"].click, handlers.drag("bring_in"), ("preset",), concurrency_limit=16)
+    photos = PhotoEvents(handlers)
+    on(parts["photo"].input, photos.put_in, ("photo",), **opened)
+    on(parts["faces"].select, photos.choose)
+    on(parts["bring_in"].click, photos.bring_in, ("photo", "preset"), concurrency_limit=16, **RAW)
     for name, method, inputs in (
         ("download_photo", "save_photo", None),
         ("download_animation", "save_animation", parts["kind"]),
@@ -134,7 +142,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
             on(moved.then, handlers.follow, trigger_mode=LAST, concurrency_limit=32)
     on(parts["start"].click, handlers.drag("start"), concurrency_limit=16)
     on(parts["stop"].click, handlers.act("stop"), queue=False)
-    on(parts["landmarks"].input, handlers.act("show_landmarks"), ("landmarks",))
+    on(parts["landmarks"].input, handlers.show_landmarks, ("landmarks",))
     for name in ("undo", "redo"):
         on(parts[name].click, handlers.act(name))
     for name, action in {

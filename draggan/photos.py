@@ -117,6 +117,14 @@ class Photo:
     def unedited(self) -> "Photo":
         return self.before or self
 
+    def is_same(self, other: "Photo") -> bool:
+        """Whether another one shows the same, whatever it is called."""
+        same = self.grey == other.grey and self.profile == other.profile
+        return same and all(
+            (a is None) == (b is None) and (a is None or np.array_equal(a, b))
+            for a, b in ((self.pixels, other.pixels), (self.own, other.own), (self.alpha, other.alpha))
+        )
+
     def in_own_colours(self, pixels: np.ndarray) -> np.ndarray:
         """Edited sRGB pixels (H, W, 3) uint8 in the photo's own colour space; unchanged ones bit for bit."""
         if self.own is self.pixels:

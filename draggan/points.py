@@ -123,6 +123,11 @@ class PointsTask:
         return self.start.with_styles(self._kept if self.reason else self._drag.styles)
 
     @property
+    def distance(self) -> float:
+        """Of the best state, on average, in pixels."""
+        return self._least
+
+    @property
     def ok(self) -> bool:
         return self.reason == "on target"
 

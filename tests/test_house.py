@@ -167,6 +167,7 @@ def test_gradio_is_known_to_the_layout_and_what_comes_from_it_alone():
         "draggan.gragan_modify",
         "draggan.app.layout",
         "draggan.app.handlers",
+        "draggan.app.photo_events",
         "draggan.app.endpoints",
         "draggan.app.requests",
     }

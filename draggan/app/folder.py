@@ -20,6 +20,7 @@ class Folder:
         self.path = parent / secrets.token_hex(8)
         self.path.mkdir(parents=True)
         self._lock, self._files, self._drawn, self._removed = threading.Lock(), 0, [], False
+        self.alone = threading.RLock()  # for who puts several files in the place of others
 
     def new(self, kind: str) -> Path:
         """A path that was not given before. TranslatedError where the session has ended."""

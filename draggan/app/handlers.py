@@ -13,7 +13,7 @@ import gradio as gr
 from common.commandline import UserError
 from draggan.app import projects
 from draggan.app.fetches import Fetches
-from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, page_state
+from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, loaded_again, page_state
 from draggan.app.requests import chosen_index, favourites_of, language_of, refusal
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
@@ -24,7 +24,6 @@ from draggan.generators import class_name
 
 ERRORS = (UserError, ValueError, RuntimeError)  # what a person is told; anything else is a fault
 MOST_FAVOURITES = 100
-MOST_NAME = 80  # letters of a photo's name that are kept
 Values = list  # one for each of SHOWN
 
 
@@ -48,9 +47,16 @@ class Handlers:
     def leave(self, request: gr.Request) -> None:
         self.sessions.leave(request.session_hash)
 
-    def shown(self, view: View, request: gr.Request, all_of_it: bool = False, **how) -> Values:
-        """all_of_it: also what the page had before. A seed is not said again: somebody may be typing the next."""
+    def shown(
+        self, view: View, request: gr.Request, all_of_it: bool = False, again: int | None = None, **how
+    ) -> Values:
+        """What a view looks like. A seed is not said again: somebody may be typing the next.
+
+        all_of_it: also what the page had before. again: the page was loaded, and this was generated last.
+        """
         updates = page_state(view, language_of(request), all_of_it=all_of_it, **how)
+        if again is not None:
+            updates |= loaded_again(view, again)
         session = self.sessions.known(request.session_hash)
         if session and "seed" in updates:
             if not all_of_it and session.screen.seed == view.seed:
@@ -111,8 +117,10 @@ class Handlers:
             session = self.sessions.open(request.session_hash, str(visitor or "")[:64])
             session.settings.clear()  # the page shows the defaults
             session.begin(self.seed)
+            forgotten = True
             for view in session.watch():
-                shown = self.shown(view, request, all_of_it=True)
+                shown = self.shown(view, request, all_of_it=True, again=session.seed if forgotten else None)
+                forgotten = False
                 # Models may have come since the page was laid out.
                 choices = self.fetches.choices()
                 shown[SHOWN.index("model")] = gr.update(choices=choices, value=view.base_model)
@@ -153,26 +161,17 @@ class Handlers:
             shown[SHOWN.index(name)] = gr.skip()
         return shown
 
+    def show_landmarks(self, request: gr.Request, wanted: bool) -> Values:
+        shown = self.act("show_landmarks", bool(wanted))(request)
+        if (
+            shown[SHOWN.index("landmarks")] == gr.skip()
+        ):  # refused, or a task is at work: the box says what is so
+            session = self.sessions.known(request.session_hash)
+            shown[SHOWN.index("landmarks")] = bool(session and session.screen.landmarks_shown)
+        return shown
+
     def return_to(self, request: gr.Request, event: gr.EventData) -> Values:
         return self.act_on_chosen("go_to", request, event)
-
-    def open_photo(self, request: gr.Request, sent: dict | None) -> Values:
-        """sent: as the component has it, before Gradio has looked into the file."""
-        if sent is None:
-            return self.act("change_photo", "close")(request)
-        sent = sent if isinstance(sent, dict) else {}
-        try:
-            file = self.sessions.sent(sent.get("path"))
-            name = str(sent.get("orig_name") or "image")[:MOST_NAME]
-            shown = self.act("change_photo", "open", file, name, True)(request)
-            if not self.session(request).photo.faces:
-                shown[SHOWN.index("faces")] = gr.update(visible=False)
-            return shown
-        except ERRORS as error:
-            return self.error(error, request)
-
-    def choose_face(self, request: gr.Request, event: gr.EventData) -> Values:
-        return self.act_on_chosen("change_photo", request, event, "choose")
 
     def write(self, name: str) -> Callable[..., str]:
         """A handler that writes a file by a method of the stage, for the page to download."""

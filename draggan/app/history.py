@@ -23,7 +23,11 @@ class Entry:
     thumbnail: Path  # JPEG
     whole: Path | None = None  # JPEG of the whole photo with this face in it
     strengths: Mapping[str, float] = field(default_factory=dict)  # made by sliders that stood like this ...
-    slid_from: Face | None = None  # ... and count from this face
+    slid_from: "Entry | None" = None  # ... and count from this result
+    edits: Mapping[str, float] = field(default_factory=dict)  # by buttons, and how strong each was
+    search: tuple | None = (
+        None  # model and preset that found a photo's face, where it was searched to the end
+    )
 
     def unlink(self) -> None:
         for path in (self.path, self.thumbnail, self.whole):
@@ -98,9 +102,9 @@ class History:
         return self.now
 
     def pin(self) -> None:
-        """Compare with the shown result from now on; with nothing in particular where that is so already."""
+        """Compare with the shown result from now on; with nothing in particular where one is compared with already."""
         known = self._all()
-        self.pinned = None if self.pinned is self.now else self.now
+        self.pinned = None if self.pinned else self.now
         self._sweep(known)
 
     def compare(self, before: Entry | None) -> None:

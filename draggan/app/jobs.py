@@ -9,7 +9,7 @@ A job knows the stage, whose screen it draws on, and asks whether it is to stop;
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from draggan.app.sliders import bad_strength, lowest
 from draggan.app.stage import Stage
 from draggan.app.texts import Message, TranslatedError
 from draggan.drag import Settings, with_settings
-from draggan.editor import EditTask, edit_settings
+from draggan.editor import CLOSED_ALREADY, EditTask, edit_settings
 from draggan.edits import EDITS, MAX_STRENGTH, EditError
 from draggan.face import Face
 from draggan.instant import Sliders, SliderTask
@@ -112,8 +112,18 @@ class TaskRun:
                     screen.preview(picture)
             if stopping():
                 break
+        if task.reason == CLOSED_ALREADY:
+            screen.clear()
+            return Outcome(Message("closed_already"), failed=True)
+        if (
+            task.reason and screen.distance is not None
+        ):  # of what is shown now, which need not be the last step
+            screen.distance = task.distance
+            screen.progress = None  # the note says it
         face = task.face
         entry = stage.entry(face, task.name)
+        if isinstance(task, EditTask):
+            entry = replace(entry, edits=task.edits)
         frames = [*self._frames, files.frame(face.picture)]
         animation = files.write_animation(stage.folder.new("webp"), frames, face.subject.note)
         waiting = task.handles.tolist() if isinstance(task, PointsTask) and not task.ok else None
@@ -126,7 +136,7 @@ def end_message(task: Task, step: int) -> Message:
     """What to say of a task that was stopped after a step, or has ended with it."""
     if task.reason is None:
         return Message("stopped", {"step": step})
-    how = {"step": step, "reason": task.reason, "share": task.share}
+    how = {"step": step, "reason": task.reason, "share": task.share, "distance": task.distance}
     if isinstance(task, EditTask):
         how |= {"edit": list(task.edits), "reason": task.short or task.reason}
     elif task.ok:
@@ -145,9 +155,14 @@ def slide(task: SliderTask, start: Entry, stage: Stage, stopping: Stopping) -> O
             stage.screen.preview(progress.preview)
     strengths = task.strengths
     title = ", ".join(f"{name} {strength:g}" for name, strength in sorted(strengths.items())) or "sliders"
-    entry = stage.entry(task.face, title, strengths, task.sliders.start)
+    entry = stage.entry(task.face, title, strengths, start)
     here = start.path.exists()  # not where it is long past
     return Outcome(Message("slid"), entry, compared=start if here else None)
+
+
+def search_of(task: PhotoTask) -> tuple:
+    """What a search for a photo's face depends on, beside the face."""
+    return task.inversion.generator.name, task.inversion.preset
 
 
 def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
@@ -164,4 +179,7 @@ def bring_in(task: PhotoTask, stage: Stage, stopping: Stopping) -> Outcome:
     found = progress.step == progress.steps
     message = Message("photo_ready") if found else Message("photo_early", how_far)
     original = stage.whole(task.cut_out.photo.unedited.pixels, UNEDITED)
-    return Outcome(message, stage.entry(task.face, "photo"), original=original)
+    entry = stage.entry(task.face, "photo")
+    if found:
+        entry = replace(entry, search=search_of(task))
+    return Outcome(message, entry, original=original)

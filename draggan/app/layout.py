@@ -8,7 +8,14 @@ from pathlib import Path
 import gradio as gr
 
 from draggan.app.handlers import Handlers
-from draggan.app.page_state import ANY_CLASS, class_choices
+from draggan.app.page_state import (
+    ANY_CLASS,
+    BUTTONS_TAB,
+    GENERATED_TAB,
+    PHOTO_TAB,
+    SLIDERS_TAB,
+    class_choices,
+)
 from draggan.app.settings import DEFAULTS, RANGES
 from draggan.app.texts import EN, ZH
 from draggan.edits import EDITS, MAX_STRENGTH
@@ -65,10 +72,10 @@ def picture_part(parts: dict) -> None:
 
 def source_part(parts: dict, handlers: Handlers) -> None:
     """Where the face comes from."""
-    with gr.Tabs(elem_id="source-tabs"):
-        with gr.Tab(I18N("generated")):
+    with gr.Tabs(elem_id="source-tabs", selected=GENERATED_TAB) as parts["source_tabs"]:
+        with gr.Tab(I18N("generated"), id=GENERATED_TAB):
             generated_part(parts, handlers)
-        with gr.Tab(I18N("my_photo"), elem_id="my-photo"):
+        with gr.Tab(I18N("my_photo"), elem_id="my-photo", id=PHOTO_TAB):
             photo_part(parts)
 
 
@@ -113,10 +120,10 @@ def photo_part(parts: dict) -> None:
 
 def edits_part(parts: dict) -> None:
     """What is done with it."""
-    with gr.Tabs(elem_id="edit-tabs"):
-        with gr.Tab(I18N("one_click")):
+    with gr.Tabs(elem_id="edit-tabs", selected=BUTTONS_TAB) as parts["edit_tabs"]:
+        with gr.Tab(I18N("one_click"), id=BUTTONS_TAB):
             one_click_part(parts)
-        with gr.Tab(I18N("sliders"), elem_id="sliders-tab"):
+        with gr.Tab(I18N("sliders"), elem_id="sliders-tab", id=SLIDERS_TAB):
             sliders_part(parts)
     with gr.Row(elem_id="go"):
         button(parts, "start", variant="primary", size="lg")
@@ -176,11 +183,13 @@ def result_part(parts: dict) -> None:
             I18N("open_project"), elem_id="open-project", size="sm", min_width=120, type="filepath"
         )
     with gr.Column(visible=False, elem_id="results") as parts["results"], gr.Tabs():
-        with gr.Tab(I18N("compare")):
+        with gr.Tab(I18N("compare"), elem_id="compare-tab"):
+            parts["halves"] = gr.HTML(elem_id="halves", elem_classes="halves", apply_default_css=False)
             parts["compare"] = gr.ImageSlider(
                 type="filepath", interactive=False, show_label=False, elem_id="compare", buttons=[],
             )  # fmt: skip
         with gr.Tab(I18N("whole"), visible=False, elem_id="whole-tab") as parts["whole_tab"]:
+            parts["whole_halves"] = gr.HTML(elem_classes="halves", apply_default_css=False)
             parts["whole"] = gr.ImageSlider(
                 type="filepath", interactive=False, show_label=False, elem_id="whole", buttons=[],
             )  # fmt: skip

@@ -3,10 +3,11 @@
 photo = OpenPhoto(files)
 photo.open(path, "party.jpg", detector)              # finds the faces, the largest is chosen
 photo.choose(1)
-task = photo.task(models, "mobile-ffhq", "fast")     # brings the chosen face into the model
+task = photo.task("mobile-ffhq", "fast")             # brings the chosen face into the model
 photo.close()
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from draggan.alignment import cut, ffhq_alignment
 from draggan.app import files
 from draggan.app.folder import Folder
+from draggan.app.history import Entry
+from draggan.app.jobs import UNEDITED, search_of
 from draggan.app.models import Models
 from draggan.app.settings import is_number
 from draggan.app.texts import Message, TranslatedError
@@ -35,14 +38,20 @@ class OpenPhoto:
         self.faces: list[Detection] = []  # largest first
         self.pictures: tuple[Path, ...] = ()  # of the faces
         self.chosen = 0
+        self.shown: Path | None = None  # JPEG of it, for a page that is loaded again
         self._sent: Path | None = None
-        self._asked = False
+        self._asked: set[str] = set()  # what was asked of this photo
+        self._lock = files.alone  # it may be put in while it is being used
 
     def open(self, path: Path | str | None, name: str | None = None, sent: bool = False) -> None:
         """Open a photo in place of the one before, and find its faces.
 
         name: what to call it. sent: the file was sent for this alone; it is deleted when the photo goes.
         """
+        with self._lock:
+            self._open(path, name, sent)
+
+    def _open(self, path: Path | str | None, name: str | None, sent: bool) -> None:
         if path is None:
             raise TranslatedError("no_photo")
         if self._sent == Path(path):  # the same photo once more, under the same name
@@ -62,13 +71,27 @@ class OpenPhoto:
                 pictures.append(files.write_jpeg(self._folder.new("face.jpg"), small, note=files.CUT_OUT))
             if not faces:
                 raise PhotoError.of("bad_face", name=photo.name, reason=problem)
+            self.shown = files.write_jpeg(
+                self._folder.new("photo.jpg"), photo.pixels, files.WHOLE_SIDE, UNEDITED
+            )
         except BaseException as error:
             self.close()  # what was refused is not kept
             if isinstance(error, PhotoError):
                 raise translated(error) from None
             raise
         self.photo, self.faces, self.pictures, self.chosen = photo, faces, tuple(pictures), 0
-        self._asked = False
+        self._asked = set()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file that the page shows is this photo: what it has sent, or a copy of what it was shown."""
+        with self._lock:
+            return path == self._sent or (self.shown is not None and path.name == self.shown.name)
+
+    def recognise(self, known: Iterable[Photo]) -> None:
+        """A photo that is put in once more is the one that there are results of."""
+        with self._lock:
+            if self.photo is not None:
+                self.photo = next((one for one in known if one.is_same(self.photo)), self.photo)
 
     def choose(self, index: int) -> None:
         """Choose a face, 0 the largest."""
@@ -81,17 +104,28 @@ class OpenPhoto:
         """TranslatedError, once, where a photo is open and not used yet, and an edit would change another face."""
         subject = shown.subject
         is_shown = isinstance(subject, PhotoSubject) and subject.cut_out.photo.unedited is self.photo
-        if self.photo is not None and not is_shown and not self._asked:
-            self._asked = True
-            raise TranslatedError("photo_unused", name=self.photo.name)
+        if self.photo is not None and not is_shown:
+            self._ask("photo_unused", name=self.photo.name)
+
+    def ask_whether_to_replace(self, known: Iterable[Photo]) -> None:
+        """TranslatedError, once, where results of another photo would go with its generator."""
+        if self.photo is not None and (lost := [one for one in known if one is not self.photo]):
+            self._ask("photo_replaces", old=lost[-1].name)
+
+    def _ask(self, key: str, **values) -> None:
+        if key not in self._asked:
+            self._asked.add(key)
+            raise TranslatedError(key, **values)
 
     def task(self, model: str, preset: str | Preset, shown: Face | None = None) -> PhotoTask:
         """What brings the chosen face into a model.
 
         shown: what the session shows. A face of the same photo keeps its changes: the next one is edited beside it.
         """
-        photo, models = self._require(), self._models
-        self._asked = True  # it is used: who goes on to another face means that one
+        with self._lock:
+            photo, models = self._require(), self._models
+            face = self.faces[self.chosen]
+        self._asked.add("photo_unused")  # it is used: who goes on to another face means that one
         if shown is not None and isinstance(shown.subject, PhotoSubject):
             before = shown.subject.cut_out.photo
             if before.unedited is photo:
@@ -103,11 +137,30 @@ class OpenPhoto:
         if isinstance(preset, str) and preset not in PRESETS:
             raise TranslatedError("bad_preset", known=", ".join(PRESETS))
         try:
-            cut_out = CutOut(photo, self.faces[self.chosen], generator.resolution)
+            cut_out = CutOut(photo, face, generator.resolution)
         except PhotoError as error:
             raise translated(error) from None
         directions, _ = models.directions(model)
         return PhotoTask(cut_out, generator, models.detector, directions, preset, models.perceptual())
+
+    def found_before(self, task: PhotoTask, shown: Face, entries: Iterable[Entry]) -> int | None:
+        """Which result a task would come to once more; None where there is none.
+
+        shown: what the session shows. Of one of the same face's edits, the face before them is what is asked for.
+        """
+        for index, entry in enumerate(entries):
+            if entry.search != search_of(task):
+                continue
+            cut_out, wanted = entry.face.subject.cut_out, task.cut_out
+            if cut_out.photo.unedited is not self.photo or not np.array_equal(
+                cut_out.face.points, wanted.face.points
+            ):
+                continue
+            if shown.subject is entry.face.subject or np.array_equal(
+                cut_out.photo.pixels, wanted.photo.pixels
+            ):
+                return index
+        return None
 
     @property
     def message(self) -> Message:
@@ -122,9 +175,10 @@ class OpenPhoto:
 
     def close(self) -> None:
         """Forget the photo and delete its files; a face that was brought in stays."""
-        for path in (*self.pictures, *([self._sent] if self._sent else [])):
-            path.unlink(missing_ok=True)
-        self.photo, self.faces, self.pictures, self._sent = None, [], (), None
+        with self._lock:
+            for path in filter(None, (*self.pictures, self._sent, self.shown)):
+                path.unlink(missing_ok=True)
+            self.photo, self.faces, self.pictures, self._sent, self.shown = None, [], (), None, None
 
     def _require(self) -> Photo:
         if self.photo is None:

@@ -1,5 +1,6 @@
 """What each part of the page shows of a session: {name of a part: its value, or Props}. Knows no Gradio."""
 
+from html import escape
 from pathlib import Path
 
 from draggan.app import regions
@@ -8,7 +9,8 @@ from draggan.app.view import View
 from draggan.edits import EDITS
 
 SHOWN = (
-    *("picture", "note", "progress", "results", "compare", "animation", "download", "download_animation"),
+    *("picture", "note", "progress", "results", "compare", "halves", "whole_halves", "animation", "download"),
+    *("download_animation", "source_tabs", "edit_tabs", "landmarks", "photo", "preset"),
     *("history", "start", "stop", "undo", "redo", "seed", "random", "model", "class", "fetch", "why_not"),
     *("x", "y", "place", "undo_point", "move_last_point", "clear_points"),
     *("delete", "pin", "choices", "more_faces", "open_project"),
@@ -28,6 +30,7 @@ IDLE = (
 )
 
 
+GENERATED_TAB, PHOTO_TAB, BUTTONS_TAB, SLIDERS_TAB = "generated", "photo", "buttons", "sliders"
 ANY_CLASS = -1  # in the list of classes: none is chosen
 
 
@@ -92,6 +95,28 @@ def canvas(view: View, language: str) -> dict:
     }
 
 
+def loaded_again(view: View, seed: int) -> dict:
+    """What a page that was loaded again has forgotten, and nothing else may put there while somebody is at it.
+
+    seed: that was generated last.
+    """
+    is_photo = view.photo.after is not None
+    return {
+        # As properties: Gradio changes a bare value of a file in place when the next answer does not name it.
+        "photo": Props(value=str(view.photo.shown) if view.photo.shown else None),
+        "preset": Props(value="fast"),  # Gradio forgets what is chosen in a tab that is shown by this
+        "source_tabs": Props(selected=PHOTO_TAB if is_photo else GENERATED_TAB),
+        "edit_tabs": Props(selected=SLIDERS_TAB if view.strengths else BUTTONS_TAB),
+        "seed": Props(value=str(seed if view.seed is None else view.seed), interactive=not view.running),
+    }
+
+
+def halves(compared: tuple[Message, ...], language: str) -> str:
+    """HTML: what the halves of a picture are called, the left one first."""
+    names = "".join(f"<span>{escape(one.text(language).strip())}</span>" for one in compared)
+    return f"<div>{names}</div>" if names else ""
+
+
 def at_rest(view: View, language: str) -> dict:
     """What does not change while a drag runs."""
     dragged = view.before is not None and view.before != view.result
@@ -102,6 +127,9 @@ def at_rest(view: View, language: str) -> dict:
     return {
         "results": Props(visible=dragged),
         "compare": pair,
+        "halves": halves(view.compared, language) if dragged else "",
+        "whole_halves": halves(photo.compared, language),
+        "landmarks": view.landmarks_shown,
         "animation": animation,
         "download": Props(value=str(view.result)),
         "download_animation": Props(interactive=animation is not None),

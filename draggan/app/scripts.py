@@ -19,6 +19,40 @@ REMEMBER = """() => {
     if (localStorage.getItem(key) === '1' && !box.checked) box.click()
     box.addEventListener('change', () => localStorage.setItem(key, box.checked ? '1' : '0'))
 }"""
+# What changes the face is pressed below it on a phone: then the page goes to the picture.
+TO_THE_PICTURE = """() => document.addEventListener('click', event => {
+    const pressed = event.target.closest?.('#edits button, #choices button, #bring-in, #start')
+    const picture = document.querySelector('#picture .viewport')
+    if (!pressed || pressed.disabled || !picture) return
+    const {top, bottom, height} = picture.getBoundingClientRect()
+    if (Math.min(bottom, innerHeight) - Math.max(top, 0) > 0.6 * Math.min(height, innerHeight)) return
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches
+    picture.scrollIntoView({block: 'start', behavior: still ? 'auto' : 'smooth'})
+})"""
+# The shown result stays in sight in a long history, and a long caption can be read in whole.
+HISTORY_IN_SIGHT = """() => {
+    const history = document.querySelector('#history')
+    let last = ''
+    const look = () => {
+        for (const caption of history.querySelectorAll('.caption-label')) {
+            const words = caption.textContent.trim()
+            if (caption.title !== words) caption.title = words
+        }
+        const shown = history.querySelector('.thumbnail-item.selected')
+        const all = [...history.querySelectorAll('.thumbnail-item')]
+        const now = `${all.indexOf(shown)} of ${all.length}`
+        if (!shown || now === last) return
+        last = now
+        const box = history.querySelector('.grid-wrap')
+        const [inner, outer] = [shown.getBoundingClientRect(), box.getBoundingClientRect()]
+        if (inner.top < outer.top + 34 || inner.bottom > outer.bottom)  // 34: the gallery's own heading
+            box.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2
+    }
+    if (!history) return
+    new MutationObserver(look).observe(history,
+        {childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['class']})
+    look()
+}"""
 # Keys press the buttons of the page, unless somebody types; ? lists them. B is canvas.js's.
 KEYS = """() => {
     const keys = {z: '#undo', y: '#redo', Enter: '#start', Escape: '#stop', n: '#random'}

@@ -80,11 +80,10 @@ class Session:
             self.stage.draw()
 
     def change_photo(self, action: str, *values) -> None:
-        """Put a photo in ("open"), take it away ("close") or choose a face of it ("choose"): a method of OpenPhoto."""
-        if action != "choose":
-            self.require_idle()
+        """Put a photo in ("open"), take it away ("close") or choose a face of it ("choose"). Also while a task runs."""
         getattr(self.photo, action)(*values)
-        self._say(self.photo.message)
+        self.photo.recognise(self.stage.photos)
+        (self.warn if self.running else self._say)(self.photo.message)
 
     def offer_faces(self, wanted: list[tuple[str, int]] | None = None) -> None:
         """Small faces to choose from: random ones, or those wanted, each a model and a seed."""
@@ -97,9 +96,12 @@ class Session:
         self.generate(seed, model=model)
 
     def bring_in(self, preset: str | Preset = "fast") -> None:
-        """Find the chosen face in the session's model. Returns at once; see `watch`."""
+        """Show the chosen face, which is searched for in the session's model. Returns at once; see `watch`."""
         self.require_idle()
         task = self.photo.task(self.model, preset, self.face)
+        if (known := self.photo.found_before(task, self.face, self.history.entries)) is not None:
+            self.go_to(known)
+            return self._say(Message("photo_ready"))
         self.mark("clear_points")
         job = partial(bring_in, task, self.stage, self._worker.stopping)
         self._work.begin(job, Message("photo_search"), Message("photo_not_begun"))
@@ -196,7 +198,7 @@ class Session:
             if self.task is None:
                 self.task = points_task(self.face, self.marks, self.settings)
             if self._run is None:
-                self.history.compare(before)
+                self.history.compare(before if before.path.exists() else None)  # it may be long past
                 self.screen.step, self.stage.animation = 0, None
                 self._run = TaskRun(self.task, self.face.picture)
             job = partial(self._run.drag, self.stage, self._worker.stopping)
@@ -218,8 +220,8 @@ class Session:
             self.screen.warn(message)
 
     def release_slider(self) -> None:
-        if task := self.sliders.task:
-            task.release()
+        if self.sliders.task:
+            self.sliders.task.release()
 
     def stop(self) -> None:
         """Stop after the step at work; the state stays, and `start` goes on from it."""
@@ -323,11 +325,9 @@ class Session:
         """What the page shows now."""
         with self.lock:
             self.require_idle(running=True)
+            more = isinstance(self.task, EditTask), self.acknowledged, self.choices.pictures
             _, problem = self.models.directions(self.model)
-            return view_of(
-                *(self.stage, self._worker, self.sliders, self.photo, problem),
-                *(isinstance(self.task, EditTask), self.acknowledged, self.choices.pictures),
-            )
+            return view_of(self.stage, self._worker, self.sliders, self.photo, problem, *more)
 
     def close(self) -> None:
         with self.lock:

@@ -47,7 +47,7 @@ class SliderState:
 
     def strengths(self, shown: Entry | None) -> dict[str, float]:
         """How they stand for a result; without those at 0."""
-        known = shown and self.task and shown.slid_from is self.task.sliders.start
+        known = shown and self.task and shown.slid_from is self.start
         return dict(shown.strengths) if known else {}
 
     def stand_for(self, shown: Entry, at_rest: bool = True) -> tuple[Face, ...]:
@@ -56,9 +56,14 @@ class SliderState:
         at_rest: False while the face follows; they may have been moved on by then.
         Returns the faces that all pictures of theirs begin with.
         """
-        if self.task and shown is not self.start and shown.slid_from is not self.task.sliders.start:
+        if shown.slid_from is None and shown is not self.start:
             self.close()
-        elif self.task and at_rest:
+        elif shown.slid_from not in (
+            None,
+            self.start,
+        ):  # one comes back to what they made, after something else
+            self.task, self.start = SliderTask(Sliders(shown.slid_from.face)), shown.slid_from
+        if self.task and at_rest:
             self.task.stand(self.strengths(shown))
         return (self.task.sliders.start,) if self.task else ()
 

@@ -51,7 +51,7 @@ class Stage:
         face: Face,
         title: str,
         strengths: Mapping[str, float] | None = None,
-        slid_from: Face | None = None,
+        slid_from: Entry | None = None,
     ) -> Entry:
         """A result with its files; the arguments are those of an Entry. It is not shown yet."""
         subject, photo = face.subject, isinstance(face.subject, PhotoSubject)
@@ -78,6 +78,12 @@ class Stage:
         entry.face.remember(files.read_png(entry.path))
         self._hold(entry.face)
         return entry
+
+    @property
+    def photos(self) -> list[Photo]:
+        """The photos that there are results of, as they came."""
+        found = {id(photo): photo for one in self.history.entries if (photo := of_photo(one.face))}
+        return list(found.values())
 
     def keep_photo(self, entry: Entry, original: Path) -> None:
         """A photo's new face is there: the results of another photo go, and with them its generators."""

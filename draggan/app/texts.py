@@ -173,6 +173,8 @@ EN = {
         "{name} is not used yet: press **Use this face** for that. To edit the face that is shown, press the edit "
         "once more."
     ),
+    "photo_replaces": "The results of {old} leave the history. Save the project first to keep them, or press "
+    "**Use this face** once more.",
     "photo_faces": "{notices}Face {chosen} of {count} is chosen. Choose another, or press **Use this face**.",
     "photo_search": "Bringing the face into the model. **Stop** keeps the best so far.",
     "photo_not_begun": "Stopped. **Use this face** begins again.",
@@ -193,7 +195,10 @@ EN = {
     "points_done": "Done after {step} steps. Undo brings the face before it back.",
     "not_done": "{edit} ended after {step} steps with {share:.0%} of the way: {reason}. Press the edit again to go "
     "further, or try a lower strength or another seed.",
-    "points_not_done": "Ended after {step} steps with {share:.0%} of the way: {reason}. **Start** goes on from here.",
+    "points_not_done": "Ended after {step} steps with {share:.0%} of the way, {distance:.1f} px are left: {reason}. "
+    "**Start** goes on from here.",
+    "closed_already": "The eyes are closed already, so nothing was changed. A wink begins with open eyes: **Undo** "
+    "goes back to them, **Open eyes** opens them.",
     "stopped": "Stopped after {step} steps. **Start** goes on from here.",
     "returned": "Back at this result.",
     # in place of what Gradio itself says
@@ -389,6 +394,7 @@ ZH = {
     "progress_photo": "第 {step} / {steps} 步 · 约剩 {left:.0f} 秒",
     "photo_open": "{notices}请按**使用这张脸**：将其带入模型后即可编辑。",
     "photo_unused": "还没有使用 {name}：请按**使用这张脸**。若要编辑当前显示的脸，请再按一次该编辑。",
+    "photo_replaces": "继续后，{old} 的结果将从历史中移除。如需保留请先保存项目；再按**使用这张脸**即继续。",
     "photo_faces": "{notices}已选第 {chosen} 张脸，共 {count} 张。可另选一张，或按**使用这张脸**。",
     "photo_search": "正在把人脸带入模型。按**停止**保留目前最好的结果。",
     "photo_not_begun": "已停止。按**使用这张脸**重新开始。",
@@ -407,7 +413,9 @@ ZH = {
     "done": "已完成：{edit}（拖动 {step} 步）。撤销可回到之前的脸。",
     "points_done": "{step} 步完成。撤销可回到之前的脸。",
     "not_done": "{edit}：{step} 步后结束，完成 {share:.0%}（{reason}）。可再按一次编辑，或降低强度、换一个种子。",
-    "points_not_done": "{step} 步后结束，完成 {share:.0%}（{reason}）。按**开始**从此处继续。",
+    "points_not_done": "{step} 步后结束，完成 {share:.0%}，还差 {distance:.1f} 像素"
+    "（{reason}）。按**开始**从此处继续。",
+    "closed_already": "眼睛已经闭上，没有改变。要眨眼请先按**撤销**返回，或按**睁眼**。",
     "stopped": "{step} 步后停止。按**开始**从此处继续。",
     "returned": "已回到此结果。",
     "gradio_error": "未完成",

@@ -20,10 +20,12 @@ from draggan.photo_editor import PhotoSubject
 class PhotoView:
     """Of the photo that a person has put in. Paths are files of the session."""
 
+    shown: Path | None  # JPEG of it
     faces: tuple[Path, ...]  # cut out, largest first
     chosen: int
     before: Path | None  # JPEG of the whole photo, where a face of it is shown
     after: Path | None  # the same with the face as it is now
+    compared: tuple[Message, ...]  # what these two are called
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class View:
     moving: bool  # the next point moves the last one
     region: np.ndarray | None  # (H, W), above 0.5 where the picture may change; None: everywhere
     landmarks: np.ndarray | None  # (68, 2), where they are shown
+    landmarks_shown: bool  # they are asked for
     acknowledged: int  # how many operations on the picture have come
     message: Message
     running: bool
@@ -55,6 +58,7 @@ class View:
     last_point: tuple[float, float] | None  # put down last
     result: Path  # PNG of what is shown, without marks
     before: Path | None  # PNG of what the last task began with
+    compared: tuple[Message, ...]  # what the two are called: the one before, and the one that is shown
     earlier: Path | None  # the same, or of the result before this one
     animation: Path | None
     can_undo: bool
@@ -92,6 +96,7 @@ def view_of(
         moving=screen.marks.moving,
         region=screen.marks.region,
         landmarks=screen.landmarks,
+        landmarks_shown=screen.landmarks_shown,
         acknowledged=acknowledged,
         message=screen.note,
         running=worker.running,
@@ -109,6 +114,7 @@ def view_of(
         last_point=tuple(last) if last else None,
         result=now.path,
         before=compared.path if compared else None,
+        compared=(caption(compared), caption(now)) if compared else (),
         earlier=history.earlier.path if history.earlier else None,
         animation=stage.animation,
         can_undo=history.can_walk(-1),
@@ -117,7 +123,10 @@ def view_of(
         pinned=history.pinned is not None,
         choices=tuple(choices),
         at=history.place,
-        photo=PhotoView(photo.pictures, photo.chosen, original, now.whole),
+        photo=PhotoView(
+            *(photo.shown, photo.pictures, photo.chosen, original, now.whole),
+            compared=(Message("title_seed"), caption(now)) if now.whole else (),
+        ),
         sliders=learned_edits(face),
         about_sliders=about(face, problem),
         strengths=sliders.strengths(now),
@@ -133,8 +142,10 @@ def caption(entry: Entry) -> Message:
 def done_to(entry: Entry) -> tuple:
     """The title of an entry in words: edits with their strengths, or one word."""
     words = []
-    for part in entry.title.split(","):
-        name, _, strength = part.strip().partition(" ")
+    parts = [part.strip().partition(" ")[::2] for part in entry.title.split(",")]
+    if entry.edits:
+        parts = [(name, "" if strength == 1 else f"{strength:g}") for name, strength in entry.edits.items()]
+    for name, strength in parts:
         edit = Message("title_edit", {"name": name, "strength": strength})
         words.append(edit if name in EDITS else Message(f"title_{name}"))
     return tuple(words)

@@ -36,6 +36,17 @@ def test_undo_and_redo_meet_no_deleted_file(tmp_path):
     assert set(tmp_path.iterdir()) == kept  # and no file is left behind
 
 
+def test_what_is_compared_with_is_let_go_wherever_one_is(tmp_path):
+    """As the button says, once something is compared with."""
+    history = History()
+    for number in range(2):
+        history.add(entry(tmp_path, number))
+    history.pin()
+    history.go_to(0)
+    history.pin()
+    assert history.pinned is None
+
+
 def test_a_long_history_in_a_session(session):
     for _ in range(45):
         session.show(session.face, "seed")

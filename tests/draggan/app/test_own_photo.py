@@ -2,6 +2,8 @@
 
 import gc
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from app_photos import BAD, SHORT, bad_photo, pixels_of
 from PIL import Image
 
 from draggan import photos
+from draggan.app.handlers import Handlers
+from draggan.app.page_state import SHOWN, loaded_again
+from draggan.app.photo_events import PhotoEvents
 from draggan.app.sessions import Sessions
 from draggan.app.texts import EN, ZH, Message, TranslatedError, error_message
 from draggan.inversion import Preset
@@ -126,11 +131,13 @@ def test_stop_keeps_the_best_so_far(sessions, photo_path):
     sessions.drop("stopped early")
 
 
-def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(sessions, photo_path):
+def test_a_generator_of_a_photo_goes_with_the_next_photo_and_with_the_session(sessions, photo_path, tmp_path):
     session = sessions.get("memory")
     session.generate(5)
-    for index in (0, 1):
-        session.change_photo("open", photo_path)
+    other = tmp_path / "other.png"
+    Image.fromarray(pixels_of(photo_path)[:, ::-1]).save(other)
+    for index, path in enumerate((photo_path, other)):
+        session.change_photo("open", path)
         session.change_photo("choose", index)
         session.bring_in(Preset(1, 1))
         finish(session)
@@ -230,14 +237,94 @@ def test_a_file_that_was_sent_goes_with_its_photo(sessions, photo_path, tmp_path
     assert mine.exists()
 
 
-def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path):
-    photo = session.photo
+def test_an_edit_of_another_face_than_the_photos_asks_once(session, photo_path, tmp_path):
+    photo, other = session.photo, tmp_path / "other.png"
+    Image.fromarray(pixels_of(photo_path)[:, ::-1]).save(other)
+    session.change_photo("close")
     photo.ask_whether_meant(session.face)  # no photo is open
     for _ in range(2):  # and again for the next photo
-        session.change_photo("open", photo_path)
+        session.change_photo("open", other)
         with pytest.raises(TranslatedError, match="not used yet"):
             photo.ask_whether_meant(session.face)
         photo.ask_whether_meant(session.face)
-    session.change_photo("open", photo_path)
+    session.change_photo("open", other)
     photo.task(session.model, "fast")  # it was used: another face is shown on purpose now
     photo.ask_whether_meant(session.face)
+
+
+def test_the_same_face_again_is_shown_at_once_and_nothing_is_lost(sessions, photo_path):
+    session = sessions.get("again")
+    session.generate(5)
+    session.change_photo("open", photo_path)
+    session.bring_in(SHORT)
+    finish(session)
+    session.set("max_steps", 2)
+    session.choose_edit("small-nose", at_once=True)
+    finish(session)
+    session.change_photo("open", photo_path)  # put in once more, as after a reload: it is the same one
+    results = session.history.entries
+    session.photo.ask_whether_to_replace(session.stage.photos)
+    session.bring_in(SHORT)
+    assert not session.running
+    assert session.history.entries == results
+    assert session.history.now is results[1]
+    assert session.view().message.key == "photo_ready"
+    session.bring_in(Preset(2, 1))  # another search is another result
+    assert finish(session)[-1].message.key == "photo_ready"
+    assert session.history.entries[:3] == results
+    sessions.drop("again")
+
+
+def test_results_of_another_photo_do_not_go_unasked(session, photo_path, tmp_path):
+    other = tmp_path / "other.png"
+    Image.fromarray(pixels_of(photo_path)[:, ::-1]).save(other)
+    session.change_photo("open", other)
+    with pytest.raises(TranslatedError, match="results of the_two.png leave"):
+        session.photo.ask_whether_to_replace(session.stage.photos)
+    session.photo.ask_whether_to_replace(session.stage.photos)  # once
+
+
+def test_a_photo_that_is_put_in_while_a_task_runs_is_the_one_that_is_used(sessions, photo_path, tmp_path):
+    session = sessions.get("meanwhile")
+    session.generate(5)
+    session.choose_edit("small-nose", at_once=True)
+    session.change_photo("open", photo_path)
+    assert session.running
+    assert session.photo.photo.name == photo_path.name
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(TranslatedError):
+        session.change_photo("open", tmp_path / "bad.png")
+    assert session.photo.photo is None
+    session.stop()
+    finish(session)
+    sessions.drop("meanwhile")
+
+
+def test_what_the_box_holds_is_what_is_used(sessions, photo_path):
+    """Also where the session does not know it: it may have ended, and the box is the browser's."""
+    visitor = SimpleNamespace(session_hash="box", headers={})
+    events = PhotoEvents(Handlers(sessions, 5))
+    sessions.served.mkdir(exist_ok=True)
+    path = sessions.served / "mine.png"
+    path.write_bytes(photo_path.read_bytes())
+    sent = {"path": str(path), "orig_name": "mine.png"}
+    *_, last = events.bring_in(visitor, sent, "fast")
+    session = sessions.get("box")
+    assert session.view().message.key == "photo_ready"
+    assert session.photo.photo.name == "mine.png"
+    shown = loaded_again(
+        session.view(), 5
+    )  # the page was loaded again: the box holds it, and its tab is open
+    assert Path(shown["photo"]["value"]).is_file()
+    assert shown["source_tabs"] == {"selected": "photo"}
+    assert session.photo.holds(path)
+    assert session.photo.holds(Path("/copies") / Path(shown["photo"]["value"]).name)
+    results = session.history.entries
+    *_, last = events.bring_in(visitor, sent, "fast")
+    assert session.history.entries == results
+    (last,) = events.bring_in(visitor, {"path": "/etc/passwd"}, "fast")
+    assert last[SHOWN.index("photo")] is None  # refused: it leaves the box
+    assert session.photo.photo is None
+    (last,) = events.bring_in(visitor, None, "fast")
+    assert "Put a photo in first" in last[SHOWN.index("note")]
+    sessions.drop("box")

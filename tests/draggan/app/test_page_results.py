@@ -153,3 +153,37 @@ def test_an_answer_that_comes_late_does_not_stay_on_the_page(visit, app, monkeyp
     page.wait_for_selector("#redo:not([disabled])", timeout=SLOW)  # and has been seen to be old
     page.wait_for_function("document.querySelector('#seed input').value === '6'", timeout=SLOW)
     assert session.face.subject.seed == 6
+
+
+def test_a_page_that_is_loaded_again_shows_what_is_so_and_where_one_is(visit, app):
+    page, session = visit("en-US", 390, 844, leaves=True, touch=True), app.only_session()
+    page.emulate_media(reduced_motion="reduce")
+    page.locator("#edit-smile").scroll_into_view_if_needed()
+    page.click("#edit-smile")
+    page.wait_for_function(
+        "document.querySelector('#picture .viewport').getBoundingClientRect().bottom > 200"
+    )
+    note_says(page, "Done|ended")
+    page.check("#landmarks input")
+    page.wait_for_selector(".landmark", state="attached", timeout=SLOW)
+    session.compare_with_this()
+    for _ in range(12):
+        session.show(session.face, "seed")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    page.wait_for_selector(".landmark", state="attached", timeout=SLOW)
+    page.wait_for_function("document.querySelector('#landmarks input').checked", timeout=SLOW)
+    assert page.inner_text("#pin") == "Compare as before"
+    names = page.locator("#halves span")
+    names.nth(1).wait_for(state="attached", timeout=SLOW)
+    assert [name.strip() for name in names.all_inner_texts()] == ["5 · Smile", "5 · as it is"]
+    page.wait_for_function(  # the newest is below the others, and in sight in the history
+        """() => {
+            const box = document.querySelector('#history .grid-wrap').getBoundingClientRect()
+            const shown = document.querySelector('#history .selected')?.getBoundingClientRect()
+            return shown && shown.top >= box.top && shown.bottom <= box.bottom + 1
+        }""",
+        timeout=SLOW,
+    )
+    assert page.evaluate("document.querySelector('#history .grid-wrap').scrollTop") > 0
+    page.screenshot(path=OUTPUT / "phone-again.png", full_page=True)

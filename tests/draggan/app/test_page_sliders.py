@@ -89,6 +89,17 @@ def test_undo_puts_the_sliders_back(session):
     assert session.sliders.start is session.history.entries[-2]
 
 
+def test_sliders_stand_as_for_what_is_shown_also_after_something_else(session):
+    slide(session, smile=0.5)
+    start = session.history.entries[0]
+    session.choose_edit("slim", 0.5, at_once=True)
+    assert finish(session)[-1].strengths == {}
+    session.undo()
+    assert session.view().strengths == {"smile": 0.5}
+    assert slide(session, smile=0.8)[-1].strengths == {"smile": 0.8}  # and they go on counting from there
+    assert session.sliders.start is start
+
+
 def test_fast_moves_are_one_result(session):
     session.move_slider("smile", 0.1)
     for strength in np.linspace(0.15, 0.9, 16):

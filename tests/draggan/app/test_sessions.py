@@ -7,7 +7,7 @@ import pytest
 from app_sessions import finish
 
 from draggan.app.handlers import DEFAULTS, RANGES, Handlers
-from draggan.app.page_state import SHOWN
+from draggan.app.page_state import SHOWN, page_state
 from draggan.app.texts import TranslatedError, error_message
 
 
@@ -182,3 +182,53 @@ def test_a_seed_that_is_being_typed_stays(session, sessions, request):
     assert seed(handlers.act("undo")(visitor)) == "5"
     assert seed(handlers.act("generate", 7)(visitor)) == "7"
     assert seed(next(handlers.open(visitor, ""))) == "7"  # the page was loaded again
+
+
+def test_halves_of_a_comparison_have_the_names_of_the_history(session):
+    session.choose_edit("small-nose", 0.5)
+    session.set("max_steps", 2)
+    session.start()
+    view = finish(session)[-1]
+    assert [one.text().strip() for one in view.compared] == ["5 · as it is", "5 · Small nose 0.5"]
+    assert [title.text() for _, title in view.gallery] == [one.text() for one in view.compared]
+    assert "<span>5 · 原样</span>" in page_state(view, "zh-CN")["halves"]
+    session.undo()
+    assert page_state(session.view(), "en")["halves"] == ""  # nothing is compared
+
+
+def test_landmarks_are_shown_where_the_box_says_so(session, sessions, request, monkeypatch):
+    visitor, box = SimpleNamespace(session_hash=request.node.name, headers={}), SHOWN.index("landmarks")
+    handlers = Handlers(sessions, 5)
+    assert handlers.show_landmarks(visitor, True)[box] is True
+    assert next(handlers.open(visitor, ""))[box] is True  # the page was loaded again
+    assert handlers.show_landmarks(visitor, False)[box] is False
+    monkeypatch.setattr(session.models.detector, "detect", lambda image: [])
+    session.face.forget()
+    assert handlers.show_landmarks(visitor, True)[box] is False  # refused
+
+
+def test_what_is_said_at_the_end_is_one_number(session):
+    """The distance of what is shown, and not that of the last step beside it."""
+    session.set("max_steps", 12)
+    session.click(400, 600)
+    session.click(520, 600)
+    session.start()
+    task = session.task
+    view = finish(session)[-1]
+    assert view.progress is None
+    assert view.message.values["distance"] == view.distance == task.distance
+    assert f"{task.distance:.1f} px are left" in view.message.text()
+
+
+def test_closed_eyes_are_not_closed_again(session, monkeypatch):
+    session.choose_edit("close-eyes", at_once=True)
+    assert finish(session)[-1].message.key == "done_at_once"
+    results = session.history.entries
+    for name in ("wink-left", "close-eyes"):
+        session.choose_edit(name, at_once=True)
+        view = finish(session)[-1]
+        assert view.message.key == "closed_already"
+        assert view.step == 0  # of the drag, which would look for what there is already
+        assert not view.handles
+        assert session.task is None
+        assert session.history.entries == results
