@@ -11,8 +11,9 @@ from collections.abc import Callable
 import gradio as gr
 from gradio.components.api_component import Api
 
-from draggan.app.handlers import ERRORS, MOST_NAME, Handlers
+from draggan.app.handlers import ERRORS, Handlers
 from draggan.app.jobs import check_edit
+from draggan.app.photo_events import MOST_NAME
 from draggan.app.requests import language_of, refusal
 from draggan.app.session import Session
 from draggan.app.texts import Message, TranslatedError, error_message
