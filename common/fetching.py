@@ -160,7 +160,7 @@ def fetch_by_address(file: File, target: Path) -> None:
             forget(part)
             reasons.append(f"{url}: {wrong}, deleted")
         except Unreachable as error:
-            reasons.append(f"{url}: {' '.join(str(error).split())}")
+            reasons.append(f"{url}: {in_short(error)}")
     held_to = f", sha256 {file.sha256}" if file.sha256 else ""
     accept = (
         "; if it has been published anew, the same command with --forget drops what checksums.json says and takes it"
@@ -171,6 +171,12 @@ def fetch_by_address(file: File, target: Path) -> None:
         f"{file.name} cannot be fetched ({'; '.join(reasons)}){accept}; check the network and the proxy and run the "
         f"same command again, or put the file by hand at {target} ({file.size or 'unknown'} bytes{held_to})"
     )
+
+
+def in_short(error: BaseException) -> str:
+    """What a server said, for a message: one line that is not long, without letters that a terminal obeys."""
+    words = " ".join(str(error).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)[:300]
 
 
 def put(part: Path, target: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 CHUNK = 1 << 20
+LINE = 256  # bytes of the line before a chunk
 ANSWER = 60.0  # seconds for the head of an answer, however slowly its lines come
 LEAST, WINDOW = 1024, 60.0  # bytes a second, on average over so many seconds
 MOST = 64 << 30  # bytes of a file of which nobody knows the size
@@ -114,8 +115,25 @@ def size_of(part: Path) -> int:
 # --- the connection ---------------------------------------------------------------------------------------
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer whose lines between chunks come to an end: no byte of the file comes while one is waited for."""
+
+    def _read_next_chunk_size(self) -> int:
+        line, end = bytearray(), time.monotonic() + ANSWER
+        while (byte := self.fp.read(1)) and byte != b"\n":
+            line += byte
+            if len(line) > LINE or time.monotonic() > end:
+                raise http.client.LineTooLong("chunk size")
+        return int(line.partition(b";")[0], 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        """What follows the last chunk is not the file's, and may have no end. The connection is not used again."""
+
+
 class _Deadline:
     """A connection whose answer does not begin in time is cut, from a thread of its own."""
+
+    response_class = _Answer
 
     def connect(self) -> None:
         super().connect()
@@ -161,6 +179,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         scheme = newurl.partition(":")[0].lower()
         if scheme not in ("http", "https") or (request.type == "https" and scheme == "http"):
             raise Unreachable(f"it leads to {newurl[:80]}")
+        fp.close()  # what comes with it would be read to its end, and may have none
         return super().redirect_request(request, fp, code, msg, headers, newurl)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from download_site import DATA, OTHER, by_address, files, one_error_line, sha256
+from lying_server import Liar
 from segmentation_data import ROOT
 
 from common.models import Model
@@ -312,3 +313,13 @@ def test_two_at_once(site, tmp_path):
     assert (tmp_path / "c/net.bin").read_bytes() == DATA
     assert len(site.asked) == 1  # one waited, and found it there
     assert files(tmp_path / "c") == ["net.bin"]
+
+
+@pytest.mark.parametrize("said", ["404 \x1b[2J\x07 \x9b1m", "404 " + "x" * 60_000])
+def test_what_a_server_says_is_shown_short_and_without_control_letters(download, said):
+    server = Liar(lambda request: request.head(said))
+    _, _, err = download(by_address(f"{server.address}/net"))
+    server.close()
+    assert "HTTP 404" in one_error_line(err)
+    assert err[:-1].isprintable()
+    assert len(err) < 1000

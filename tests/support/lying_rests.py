@@ -191,3 +191,28 @@ def headers_without_end(request):
 def continues_for_ever(request):
     while True:
         request.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+# --- what surrounds the file ------------------------------------------------------------------------------
+
+
+@row("refused", "refused")
+def a_redirect_with_an_endless_page(request):
+    request.head("302 Found", Location="/again")
+    trickle(request, bytes(2000))
+
+
+@row("whole", "whole")
+def trailers_without_end(request):
+    request.head(Transfer_Encoding="chunked")
+    request.chunk(DATA)
+    request.send(b"0\r\n")
+    trickle(request, b"X: y\r\n" * 500)
+
+
+@row("refused", "refused")
+def a_chunk_whose_length_has_no_end(request):
+    request.head(Transfer_Encoding="chunked")
+    request.chunk(DATA[:100])
+    request.send(b"5;")
+    trickle(request, b"a" * 2000)
