@@ -154,12 +154,8 @@ class _Deadline:
             self._clock.cancel()
 
 
-class _Http(_Deadline, http.client.HTTPConnection):
-    pass
-
-
-class _Https(_Deadline, http.client.HTTPSConnection):
-    pass
+_Http = type("_Http", (_Deadline, http.client.HTTPConnection), {})
+_Https = type("_Https", (_Deadline, http.client.HTTPSConnection), {})
 
 
 class _HttpHandler(urllib.request.HTTPHandler):
