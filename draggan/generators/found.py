@@ -22,6 +22,8 @@ MEANS = ("latent_avg", "mean_latent", "w_avg")  # names of the mean w
 DEPTH = 4  # of dicts within dicts that are looked into
 MOST_MODULES = 5_000
 MODULE_DEPTH = 12
+LONGEST_NAME = 1_000  # of a module, with those that it lies in
+MOST_GENERATORS = 100  # in one state dict
 STYLEGAN3 = "it is a StyleGAN3, whose pictures cannot be dragged here; only StyleGAN2 models can"
 _STYLEGAN3_LAYER = re.compile(r"L\d+_\d+_\d+(_\d+)?")
 
@@ -38,7 +40,11 @@ class Found:
 
 def find_generator(content: Any) -> Found | None:
     """The generator in a file's content. Refused for one that is known and cannot be used, as a StyleGAN3."""
+    seen: set[int] = set()  # a file may hold the same dict in many places
     for node, around in _candidates(content, []):
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         if found := _as_generator(node, around):
             options = content.get("training_set_kwargs") if isinstance(content, dict) else None
             path = options.get("path") if isinstance(options, dict) else None
@@ -92,6 +98,8 @@ def _in_state(state: dict, around: list[dict]) -> Found | None:
                     "it is a state dict of NVIDIA's StyleGAN2, without the settings of its layers; take the "
                     "network's pickle"
                 )
+    if len(starts) > MOST_GENERATORS:
+        raise Refused(f"a state dict with more than {MOST_GENERATORS} generators")
     for start in sorted(starts, key=lambda start: ("ema" not in start, len(start))):
         own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
         own = {_plain_name(key, value): value for key, value in own.items()}
@@ -122,7 +130,7 @@ def _modules(root: Persistent) -> Iterator[tuple[str, Persistent]]:
     while waiting:
         name, module, depth = waiting.pop(0)
         count += 1
-        if count + len(waiting) > MOST_MODULES or depth > MODULE_DEPTH:
+        if count + len(waiting) > MOST_MODULES or depth > MODULE_DEPTH or len(name) > LONGEST_NAME:
             raise Refused("modules within modules without an end")
         yield name, module
         waiting += [(f"{name}{part}.", inner, depth + 1) for part, inner in module.parts.items()]
