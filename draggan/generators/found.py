@@ -23,6 +23,7 @@ DEPTH = 4  # of dicts within dicts that are looked into
 MOST_MODULES = 5_000
 MODULE_DEPTH = 12
 LONGEST_NAME = 1_000  # of a module, with those that it lies in
+MOST_TENSORS = 20_000  # of a whole module; real ones have some hundred
 MOST_GENERATORS = 100  # in one state dict
 STYLEGAN3 = "it is a StyleGAN3, whose pictures cannot be dragged here; only StyleGAN2 models can"
 _STYLEGAN3_LAYER = re.compile(r"L\d+_\d+_\d+(_\d+)?")
@@ -130,18 +131,24 @@ def _modules(root: Persistent) -> Iterator[tuple[str, Persistent]]:
     while waiting:
         name, module, depth = waiting.pop(0)
         count += 1
-        if count + len(waiting) > MOST_MODULES or depth > MODULE_DEPTH or len(name) > LONGEST_NAME:
+        if count + len(waiting) > MOST_MODULES or depth > MODULE_DEPTH:
             raise Refused("modules within modules without an end")
+        if len(name) > LONGEST_NAME:
+            raise Refused(f"a module's name has more than {LONGEST_NAME} letters")
         yield name, module
         waiting += [(f"{name}{part}.", inner, depth + 1) for part, inner in module.parts.items()]
 
 
 def _state_of(root: Persistent) -> dict[str, Any]:
-    """The tensors of a whole module by the names of its state dict."""
-    state = {}
+    """The tensors of a whole module by the names of its state dict. Refused for tensors without an end."""
+    state, count = {}, 0
     for name, module in _modules(root):
         for kind in ("_parameters", "_buffers"):
             tensors = module.state.get(kind)
-            for key, value in (tensors if isinstance(tensors, dict) else {}).items():
+            tensors = tensors if isinstance(tensors, dict) else {}
+            count += len(tensors)  # modules may share them
+            if count > MOST_TENSORS:
+                raise Refused(f"a module with more than {MOST_TENSORS:,} tensors")
+            for key, value in tensors.items():
                 state[f"{name}{key}"] = value
     return state

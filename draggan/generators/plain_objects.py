@@ -7,6 +7,7 @@ reading it.
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import IO, Any
 
 import numpy as np
@@ -62,8 +63,10 @@ class Stored:
         return self.stream.read(left if count is None else min(count, left))
 
     def __len__(self) -> int:
-        if not self.text:
-            return self.length
+        return self._letters if self.text else self.length
+
+    @cached_property  # a file may ask thousands of times for the same text
+    def _letters(self) -> int:
         self.stream.seek(self.offset)
         numbers, left = 0, self.length
         while left and (block := self.stream.read(min(left, 1 << 20))):

@@ -124,7 +124,12 @@ def joined_class(first: State, z_dim: int, embed: Tensor, bias: Tensor) -> State
 
 
 def file_kind(path: Path) -> tuple[str, bytes]:
-    """What sort of file it is, by its first bytes, and its beginning."""
+    """What sort of file it is, by its first bytes, and its beginning. Refused for an empty one.
+
+    A link may lead to a file of the system's that has no size and no end, or that waits to be written to.
+    """
+    if not path.stat().st_size:
+        raise Refused("it is empty")
     with open(path, "rb") as stream:
         start = stream.read(PREFIX)
     if is_checkpoint(start):

@@ -346,5 +346,9 @@ def test_many_beginnings_of_generators_and_one_dict_in_many_places(tmp_path):
     assert find_generator(content) is None
     assert len(asked) == 1
     leaf = Persistent("a", {"_modules": {"x" * 60_000: Persistent("b", {})}})
-    with pytest.raises(Refused, match="without an end"):
+    with pytest.raises(Refused, match="a module's name has more than 1000 letters"):
         find_generator(leaf)
+    shared = {f"{i}": None for i in range(21)}
+    parts = {f"{i}": Persistent("b", {"_parameters": shared}) for i in range(1_000)}
+    with pytest.raises(Refused, match="a module with more than 20,000 tensors"):
+        find_generator(Persistent("a", {"_modules": parts}))
