@@ -30,7 +30,7 @@ from draggan.generators.tensor_table import file_kind
 KEYS = ("w_plus", "wp", "ws", "w", "projected_w", "latents", "latent", "latent_in", "styles", "dlatents")
 ENDINGS = (".npz", ".safetensors")  # of what we write
 FORMAT = "draggan-latent 1"
-MAX_BYTES = 1 << 30  # of the numbers in a file
+MAX_BYTES = 1 << 28  # of the numbers in a file, as float32: 100,000 faces in W, 5,000 in W+
 MAX_FACES = 100_000
 MAX_HEADER = 10_000  # bytes that say what an array is; NumPy's own limit
 MOST_NAMES = 10_000  # that are looked through
@@ -113,7 +113,7 @@ def _styles(array: np.ndarray, generator: Generator, name: str) -> Tensor:
         raise LatentError("not_finite", name=name)
     tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(generator.device, generator.dtype)
     if tensor.ndim == 2:
-        return generator.styles(tensor)
+        return tensor[:, None].expand(-1, rows, -1)  # no copies: there may be many faces
     return tensor if tensor.shape[1] == rows else tensor[:, MOBILE_ROWS, :]
 
 
@@ -154,6 +154,7 @@ def _latents_of(found: dict) -> Iterator[tuple[str, np.ndarray]]:
         if (array := _as_array(found.get(key))) is not None:
             yield "", array
             return
+    numbers = 0
     for number, (name, value) in enumerate(found.items()):
         if number >= MOST_NAMES:
             return
@@ -161,6 +162,8 @@ def _latents_of(found: dict) -> Iterator[tuple[str, np.ndarray]]:
             value = next((value[key] for key in KEYS if key in value), None)
         array = _as_array(value)
         if array is not None and array.ndim and array.shape[-1] >= 32:  # no noise, no settings
+            numbers += array.size
+            _check_count(numbers)
             yield Path(str(name)).stem[:80], array
 
 
@@ -169,10 +172,20 @@ def _as_array(value: Any) -> np.ndarray | None:
     if isinstance(value, list | tuple) and value and all(isinstance(one, Tensor) for one in value):
         if len({one.shape for one in value}) > 1:
             return None
+        _check_count(sum(one.numel() for one in value))  # one tensor may be listed a million times
         value = torch.stack(list(value)).squeeze(1)
     if isinstance(value, Tensor) and value.is_floating_point():
+        _check_count(value.numel())  # a tensor may show one number a million times
         value = value.detach().float().numpy()
-    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return None
+    _check_count(value.size)
+    return value.astype(np.float32)
+
+
+def _check_count(numbers: int) -> None:
+    if 4 * numbers > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES >> 20} MiB of numbers")
 
 
 def _is_npz(path: Path) -> bool:

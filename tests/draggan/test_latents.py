@@ -151,6 +151,27 @@ def test_what_claims_more_than_there_is(tmp_path, generator, monkeypatch):
         read_latents(tmp_path / "bomb.npz", generator)
 
 
+@pytest.mark.parametrize("kind", ["list", "names"])
+def test_one_tensor_that_is_shown_many_times(tmp_path, generator, monkeypatch, kind):
+    """Each file has 2 or 20 KiB of numbers and shows 4 MiB."""
+    one, some = torch.zeros(1, 512), torch.zeros(20, 512).half()
+    content = {
+        "list": {"w": [one] * 2000},
+        "names": {f"face {i}": some for i in range(100)},
+    }[kind]
+    torch.save(content, tmp_path / "many.pt")
+    read = read_latents(tmp_path / "many.pt", generator)
+    assert len(read) == 2000
+    assert sum(
+        {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in read.values()}.values()
+    ) < (
+        5 << 20  # and not the rows of each face besides
+    )
+    monkeypatch.setattr("draggan.latents.MAX_BYTES", 1 << 20)
+    with pytest.raises(LatentError, match="more than 1 MiB of numbers"):
+        read_latents(tmp_path / "many.pt", generator)
+
+
 # --- the command ------------------------------------------------------------------------------------------
 
 
