@@ -170,11 +170,15 @@ def test_a_file_that_nobody_has_sent_is_not_opened_and_stays(app, tmp_path, phot
     victim.write_bytes(photo_path.read_bytes())
     before = victim.read_bytes()
     named = {dependency["api_name"]: dependency for dependency in handlers_of(app)}
-    for name in ("open_photo", "open_project", "photo"):
+    for name, *more in (
+        ("put_in",),
+        ("bring_in", "fast"),
+        ("open_project",),
+        ("photo", "smile", 1, "fast", 0),
+    ):
         for sent in ({"path": str(victim), "orig_name": "a.png"}, str(victim), [{"path": str(victim)}]):
             session = secrets.token_hex(6)
             dependency = named[name]
-            more = ["smile", 1, "fast", 0][: len(dependency["inputs"]) - 1]
             call = {"data": [sent, *more], "fn_index": dependency["id"], "session_hash": session}
             for _ in range(2):  # a photo that is put in deletes the one before
                 assert ask(app.url, "/gradio_api/queue/join", "POST", json.dumps(call))[0] == 200
