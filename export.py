@@ -55,7 +55,7 @@ class Exported(nn.Module):
         height, width = photo.shape[2], photo.shape[3]
         x = photo.float() / 127.5 - 1
         x = F.pad(x, (0, (-width) % STRIDE, 0, (-height) % STRIDE), mode="replicate")
-        picture, _ = self.generator.head(self.generator.logits(x))
+        picture, _ = self.generator.look(x)
         return ((picture[:, :, :height, :width] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 

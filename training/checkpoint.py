@@ -57,6 +57,7 @@ def collect(
         "generator": {
             "colours": [list(c) for c in networks.params.colours],
             "width": networks.params.width,
+            "zoom": networks.params.zoom,
         },
         "palette": palette_state(labels.palette),
         "input": {"kind": given.kind, "ids": [[number, *colour] for number, colour in given.reader.ids]},
@@ -180,7 +181,8 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         colours = tuple(tuple(colour) for colour in saved["generator"]["colours"])
-        generator = Generator(GeneratorParams(colours, saved["generator"]["width"]))
+        zoom = saved["generator"].get("zoom", 1.0)  # before 2026-12 there was none
+        generator = Generator(GeneratorParams(colours, saved["generator"]["width"], zoom))
         generator.load_state_dict(saved["ema"])
         given = saved.get("input", {"kind": "picture", "ids": []})
         reader = Reader(
