@@ -82,7 +82,11 @@ class Subject:
         before, picture = under.drawn(size), under.picture if size is None else under.preview(size)
         if not face.region.by_motion:
             return laid_over(before, drawn, picture)
-        points = (under.points + 0.5) * (len(picture) / self.generator.resolution) - 0.5
+        try:
+            found = under.points
+        except NoFaceError:  # of a saved project, where the detector at hand sees less than the one that was
+            return drawn
+        points = (found + 0.5) * (len(picture) / self.generator.resolution) - 0.5
         return moved(before, drawn, picture, points)
 
     def detect(self, picture: np.ndarray) -> list[Detection]:

@@ -28,6 +28,19 @@ def tools(generator, detector):
     return by_name
 
 
+@pytest.fixture
+def blind():
+    """A detector that finds no face."""
+
+    class Blind:
+        name = "none"
+
+        def detect(self, picture):
+            return []
+
+    return Blind()
+
+
 @pytest.fixture(scope="module")
 def work(generator, detector) -> Project:
     """A face, an edit of it in a region, and a point by hand over that."""
@@ -163,3 +176,12 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "work.draggan")
     with pytest.raises(ProjectError, match="no file"):
         open_project(tmp_path / "work.draggan", None)
+
+
+def test_a_moved_face_that_the_detector_at_hand_does_not_find_is_drawn(tmp_path, work, generator, blind):
+    """A project may have been saved with another detector, or another face may lie in it."""
+    save(tmp_path / "a.draggan", work)
+    opened = open_project(tmp_path / "a.draggan", lambda model: (generator, blind, None))
+    edited = opened.results[1].face
+    assert edited.region.by_motion
+    assert np.array_equal(edited.picture, edited.drawn())
