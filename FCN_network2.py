@@ -17,6 +17,7 @@ Three choices that matter:
   arXiv 1707.02937), so there is no checkerboard.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +54,8 @@ class GeneratorParams:
     zoom: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.zoom <= 4:
-            raise ValueError(f"zoom must be from 1 to 4, got {self.zoom}")
+        if not 1 <= self.zoom <= 4 or self.zoom % 0.25:
+            raise ValueError(f"zoom must be from 1 to 4 in steps of 0.25, got {self.zoom}")
         if self.width % 32:
             raise ValueError(f"width must be a multiple of 32, got {self.width}")
         if len(self.colours) == 1:
@@ -187,13 +188,18 @@ class Generator(nn.Module):
             picture = picture + (mean - mean.detach())
         return _shuffle(picture), choice
 
+    @property
+    def stride(self) -> int:
+        """The sides of what is given to ``look`` must be multiples of it: the network's own must be of 32."""
+        return STRIDE * 4 // math.gcd(round(4 * self.params.zoom), 4)
+
     def look(self, photo: Tensor) -> tuple[Tensor, Tensor | None]:
-        """As ``forward`` with_choice, of a photo whose sides are multiples of 32; in training without the zoom."""
+        """As ``forward`` with_choice, of a photo whose sides are multiples of ``stride``. No zoom in training."""
         height, width = photo.shape[2:]
         if self.training or self.params.zoom == 1:
             return self.head(self.logits(photo))
-        size = [int(side * self.params.zoom / STRIDE + 0.5) * STRIDE for side in (height, width)]
-        large = self.logits(F.interpolate(photo, size, mode="bilinear", align_corners=False))
+        zoom = self.params.zoom
+        large = self.logits(F.interpolate(photo, scale_factor=zoom, mode="bilinear", align_corners=False))
         picture, choice = self.head(large)
         if choice is None:
             return F.interpolate(picture, (height, width), mode="bilinear", align_corners=False), None
@@ -213,7 +219,7 @@ class Generator(nn.Module):
                 by row, or None without a colours head; H and W must then be even.
         """
         height, width = photo.shape[2:]
-        pad = (0, -width % STRIDE, 0, -height % STRIDE)
+        pad = (0, -width % self.stride, 0, -height % self.stride)
         if any(pad):  # the border repeated: reflection needs pictures larger than the padding
             if with_choice and (height % 2 or width % 2):
                 raise ValueError(f"H and W must be even with_choice, got {height} x {width}")

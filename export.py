@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.commandline import UserError, option, parse, run, write_atomically
-from FCN_network2 import STRIDE, Generator
+from FCN_network2 import Generator
 from training.checkpoint import load_generator
 from training.sizes import scaling_of
 
@@ -54,7 +54,8 @@ class Exported(nn.Module):
         """Photo uint8 (N, 3, H, W) -> label picture uint8 (N, 3, H, W)."""
         height, width = photo.shape[2], photo.shape[3]
         x = photo.float() / 127.5 - 1
-        x = F.pad(x, (0, (-width) % STRIDE, 0, (-height) % STRIDE), mode="replicate")
+        stride = self.generator.stride
+        x = F.pad(x, (0, (-width) % stride, 0, (-height) % stride), mode="replicate")
         picture, _ = self.generator.look(x)
         return ((picture[:, :, :height, :width] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 

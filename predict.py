@@ -82,12 +82,14 @@ def paint(
     smooth, nearest = Image.Resampling.BILINEAR, Image.Resampling.NEAREST
     if scaled:
         photo = np.asarray(Image.fromarray(photo).resize(size[::-1], nearest if flat else smooth))
-    if max(photo.shape[:2]) <= TILE:
+    # Where the network looks at more pixels than there are, a tile has fewer.
+    side = int(TILE / generator.params.zoom) // generator.stride * generator.stride
+    if max(photo.shape[:2]) <= side:
         picture = _forward(generator, photo)
     else:
         picture = np.empty_like(photo)
-        for top, bottom, above, below in tiles(photo.shape[0]):
-            for left, right, before, after in tiles(photo.shape[1]):
+        for top, bottom, above, below in tiles(photo.shape[0], side):
+            for left, right, before, after in tiles(photo.shape[1], side):
                 tile = _forward(generator, photo[top:bottom, left:right])
                 inside = tile[above - top : below - top, before - left : after - left]
                 picture[above:below, before:after] = inside
@@ -102,15 +104,16 @@ def _forward(generator: Generator, photo: np.ndarray) -> np.ndarray:
     return to_bytes(out)[0].permute(1, 2, 0).cpu().numpy()
 
 
-def tiles(length: int) -> list[tuple[int, int, int, int]]:
+def tiles(length: int, side: int = TILE) -> list[tuple[int, int, int, int]]:
     """Tiles along a side of so many pixels: (start, end, first and last + 1 of the pixels that are kept)."""
-    if length <= TILE:
+    if length <= side:
         return [(0, length, 0, length)]
-    step = TILE - 2 * OVERLAP
+    overlap = min(OVERLAP, side // 4)
+    step = side - 2 * overlap
     found = []
     for kept in range(0, length, step):
-        start = min(max(kept - OVERLAP, 0), length - TILE)
-        found.append((start, start + TILE, kept, min(kept + step, length)))
+        start = min(max(kept - overlap, 0), length - side)
+        found.append((start, start + side, kept, min(kept + step, length)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from common.commandline import UserError
 from FCN_network2 import Generator, GeneratorParams, folded_mobilenet
@@ -86,3 +87,35 @@ def test_gradient_of_the_picture_is_that_of_the_mean_colour(generator):
     mean = mean.permute(0, 4, 1, 2, 3).reshape(1, 3, 2, 2, 2, 2).permute(0, 1, 2, 4, 3, 5).reshape(1, 3, 4, 4)
     (mean * gradient).sum().backward()
     assert torch.allclose(logits.grad, straight_through, atol=1e-5)
+
+
+@pytest.mark.parametrize("colours", [COLOURS, ()], ids=["colours", "rgb"])
+def test_a_trained_network_looks_at_a_larger_photo(colours):
+    """With a zoom the picture is that of the enlarged photo, brought back to the photo's size; training has none."""
+    torch.manual_seed(0)
+    plain = Generator(GeneratorParams(colours, width=64)).eval().requires_grad_(False)
+    zoomed = Generator(GeneratorParams(colours, width=64, zoom=2.0)).eval().requires_grad_(False)
+    zoomed.load_state_dict(plain.state_dict())
+    photo = torch.rand(2, 3, 64, 96) * 2 - 1
+    large = F.interpolate(photo, scale_factor=2.0, mode="bilinear")
+    picture, choice = zoomed(photo, with_choice=True)
+    assert picture.shape == photo.shape
+    if colours:
+        chances = F.avg_pool2d(chosen_chances(plain(large, with_choice=True)[1]), 2)
+        assert torch.allclose(chosen_chances(choice), chances, atol=1e-5)
+        assert torch.equal(picture.unique(), zoomed.colours.unique())  # no colour in between
+    else:
+        assert torch.allclose(picture, F.avg_pool2d(plain(large), 2), atol=1e-5)
+    assert torch.equal(zoomed.train()(photo), plain.train()(photo))
+    assert zoomed.eval()(photo[:, :, :50, :45]).shape == (2, 3, 50, 45)
+
+
+def chosen_chances(choice: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities (N, h, w, 4, K) -> probabilities (N, K, 2h, 2w)."""
+    return F.pixel_shuffle(choice.exp().transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
+
+
+def test_a_zoom_that_cannot_be():
+    for zoom in (0.5, 1.1, 5.0, float("nan")):
+        with pytest.raises(ValueError, match="zoom must be from 1 to 4"):
+            GeneratorParams(COLOURS, zoom=zoom)

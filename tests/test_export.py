@@ -1,11 +1,13 @@
 """export.py: the files paint what the network paints, at any size."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from segmentation_data import command, error_of
 
-from export import Exported
+from export import Exported, to_torchscript
 from training.checkpoint import load_generator
 
 SHAPES = ((1, 3, 32, 32), (2, 3, 45, 70), (1, 3, 100, 33))
@@ -43,6 +45,18 @@ def test_the_file_paints_what_the_network_paints(exported, kind):
         assert found.shape == photo.shape
         # Where two colours are as likely, another order of sums may choose the other one.
         assert (found != module(photo)).any(dim=1).float().mean() < 0.002
+
+
+@torch.no_grad()
+def test_the_file_of_a_network_that_looks_at_larger_photos(trained, tmp_path):
+    saved = torch.load(trained / "checkpoints/last.pt", weights_only=True)
+    saved["generator"]["zoom"] = 1.5
+    torch.save(saved, tmp_path / "zoomed.pt")
+    module = Exported(load_generator(tmp_path / "zoomed.pt", torch.device("cpu"))[0]).eval()
+    paint = torch.jit.load(io.BytesIO(to_torchscript(module)))
+    for shape in SHAPES:
+        photo = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+        assert (paint(photo) != module(photo)).any(dim=1).float().mean() < 0.002
 
 
 def test_users_errors(trained, tmp_path):

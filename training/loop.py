@@ -86,7 +86,7 @@ class Training:
             self.accelerator.device,
             saved["generator"]["colours"] if saved else None,
         )
-        params = GeneratorParams(self.labels.colours, options.width)
+        params = GeneratorParams(self.labels.colours, options.width, options.zoom)
         self.networks = Networks(self.accelerator, options, params, new=saved is None and self.init is None)
         self.validate = Validation(
             self.accelerator, self.folder, self.data, self.labels.palette, options.pictures

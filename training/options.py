@@ -80,6 +80,12 @@ class TrainOptions:
         True, "mirror every second picture; --no-flip where left and right are different classes"
     )
     width: int = option(128, "channels of the decoder at stride 32", range=(64, 4096))
+    zoom: float = option(
+        1.0,
+        "how many times larger than it is the network looks at a photo once it is trained; 1.5 finds thin things "
+        "better, and predicts in 2.2 times the time",
+        (1.0, 1.25, 1.5, 1.75, 2.0),
+    )
     skip_broken: bool = option(
         False,
         "leave a pair out where a file cannot be read as a picture or the two differ in size, instead of stopping; a "

@@ -6,12 +6,14 @@ import re
 import statistics
 
 import pytest
+import torch
 from PIL import Image
 from segmentation_data import command, error_of, log_rows, make_pairs
 
 from benchmarks.gan_ratio import same_epochs, seeds_of, weights
 from benchmarks.seed_tables import paired, spread, tables
 from common.commandline import UserError
+from training.checkpoint import load_generator
 
 
 def test_two_ratios_of_two_seeds_are_trained_and_tabled_in_pieces(tmp_path):
@@ -19,7 +21,7 @@ def test_two_ratios_of_two_seeds_are_trained_and_tabled_in_pieces(tmp_path):
     arguments = ["--dataset", pairs, "--kept-back", pairs / "train", "--ratios", "off,1:1", "--seeds", "0-1"]
     arguments += ["--epochs", 2, "--image-size", 32, "--batch-size", 2, "--encoder", "scratch"]
     arguments += ["--pictures", 2, "--device", "cpu", "--output", out, "--rows", 2, "--jobs", 2]
-    arguments += ["--extra", "--gan-start 0.4 --gan-ramp 0 --lr 0.02"]
+    arguments += ["--extra", "--gan-start 0.4 --gan-ramp 0 --lr 0.02 --zoom 1.5"]
     done = command(*arguments, script="benchmarks/gan_ratio.py")
     assert done.returncode == 0, done.stderr
     table = (out / "table.md").read_text()
@@ -37,6 +39,7 @@ def test_two_ratios_of_two_seeds_are_trained_and_tabled_in_pieces(tmp_path):
             cells = re.search(rf"^\| {ratio} \| 1 \| (.*) \|$", text, re.M)[1].split(" | ")
             assert cells[3] == f"{values['miou']:.3f}"
             assert 0 <= values["boundary_f1"] <= 1
+    assert load_generator(folders["off"] / "checkpoints/last.pt", torch.device("cpu"))[0].params.zoom == 1.5
     # what is scored is the generator after the last epoch, as the training itself scored it
     row, values = log_rows(folders["off"])[-1], json.loads((folders["off"] / "scores.json").read_text())
     assert values["validation"]["miou"] == pytest.approx(float(row["val_miou"]), abs=1e-5)
