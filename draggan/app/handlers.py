@@ -116,8 +116,9 @@ class Handlers:
         try:
             session = self.sessions.open(request.session_hash, str(visitor or "")[:64])
             session.settings.clear()  # the page shows the defaults
+            # A new visitor's page has nothing to be reminded of, and may be in use before this answer comes.
+            forgotten = session.face is not None
             session.begin(self.seed)
-            forgotten = True
             for view in session.watch():
                 shown = self.shown(view, request, all_of_it=True, again=session.seed if forgotten else None)
                 forgotten = False

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 from app_sessions import finish
@@ -182,6 +183,18 @@ def test_a_seed_that_is_being_typed_stays(session, sessions, request):
     assert seed(handlers.act("undo")(visitor)) == "5"
     assert seed(handlers.act("generate", 7)(visitor)) == "7"
     assert seed(next(handlers.open(visitor, ""))) == "7"  # the page was loaded again
+
+
+def test_a_new_page_is_not_reminded_of_anything(sessions, request):
+    """Who is quick has put a photo in, or opened another tab, before the first answer comes."""
+    visitor = SimpleNamespace(session_hash=request.node.name, headers={})
+    handlers = Handlers(sessions, 5)
+    parts = [SHOWN.index(name) for name in ("source_tabs", "edit_tabs", "photo", "preset")]
+    *_, first = handlers.open(visitor, "")
+    assert [first[part] for part in parts] == [gr.skip()] * 4
+    again = next(handlers.open(visitor, ""))
+    assert gr.skip() not in [again[part] for part in parts]
+    sessions.drop(request.node.name)
 
 
 def test_halves_of_a_comparison_have_the_names_of_the_history(session):
