@@ -281,6 +281,7 @@ class Handlers:
 
     def choose_model(self, request: gr.Request, name: str) -> Values:
         """Go to the model, or offer to fetch it."""
+        name = str(name)
         if size := self.fetches.missing().get(name):
             note = Message("not_here", {"model": name, "size": size}).text(language_of(request))
             return values({"note": note, "fetch": gr.update(visible=True)})

@@ -38,13 +38,14 @@ class PhotoEvents:
 
     def bring_in(self, request: gr.Request, sent: dict | None, preset: str) -> Iterator[Values]:
         """Show the chosen face of what the box holds."""
+        session = None
         try:
             session = self.handlers.session(request)
             session.require_idle()
             self._open(session, sent, if_new=True)
             session.photo.ask_whether_to_replace(session.stage.photos)
         except ERRORS as error:
-            empty = self.handlers.session(request).photo.photo is None
+            empty = session is not None and session.photo.photo is None
             yield self._refused(error, request) if empty else self.handlers.error(error, request)
             return
         yield from self.handlers.drag("bring_in")(request, preset if isinstance(preset, str) else "")

@@ -137,6 +137,7 @@ UNFIT = [
     *((name, [], "cannot take") for name in ("generate", "edit", "drag", "photo")),
     ("generate", [5, 0.7], "cannot take"),
     ("model", ["none"], "cannot take"),
+    ("model", [[]], "cannot be used: no model"),
     ("bring-in", [[]], "cannot take"),
     ("y", [HUGE, HUGE], "outside the picture"),
 ]

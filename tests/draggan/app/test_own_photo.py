@@ -300,7 +300,7 @@ def test_a_photo_that_is_put_in_while_a_task_runs_is_the_one_that_is_used(sessio
     sessions.drop("meanwhile")
 
 
-def test_what_the_box_holds_is_what_is_used(sessions, photo_path):
+def test_what_the_box_holds_is_what_is_used(sessions, photo_path, monkeypatch):
     """Also where the session does not know it: it may have ended, and the box is the browser's."""
     visitor = SimpleNamespace(session_hash="box", headers={})
     events = PhotoEvents(Handlers(sessions, 5))
@@ -328,3 +328,10 @@ def test_what_the_box_holds_is_what_is_used(sessions, photo_path):
     (last,) = events.bring_in(visitor, None, "fast")
     assert "Put a photo in first" in last[SHOWN.index("note")]
     sessions.drop("box")
+
+    def full(name):
+        raise TranslatedError("full")
+
+    monkeypatch.setattr(sessions, "get", full)
+    (last,) = events.bring_in(visitor, sent, "fast")
+    assert "Too many people" in last[SHOWN.index("note")]
