@@ -20,9 +20,9 @@ Every row that is finished is kept. The same command goes on with those that are
 
 import itertools
 import json
-import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.seed_tables import tables  # noqa: E402
-from common.commandline import DEVICES, UserError, choose_device, option, parse, run, write_atomically  # noqa: E402
+from common.commandline import (  # noqa: E402
+    DEVICES,
+    UserError,
+    choose_device,
+    option,
+    parse,
+    parse_seeds,
+    run,
+    write_atomically,
+)
+from comparison.runs import read_log  # noqa: E402
 from predict import as_tensor, paint, read  # noqa: E402
 from training.checkpoint import load_generator  # noqa: E402
 from training.metrics import SplitMeter, boundary_f1  # noqa: E402
@@ -53,7 +63,7 @@ class Options:
     ratios: str = option("off,1:100,1:50,1:10,1:1", "GAN : L1, separated by commas")
     seeds: str = option("0", "seeds, as in 0-4 or 0,3,7")
     kept_back: str = option("", "a folder of pairs that is scored, too, and never trained on")
-    epochs: int = option(40, "passes over the training split for every run", range=(1, math.inf))
+    epochs: int = option(40, "passes over the training split for every run")
     max_minutes: float = option(0.0, "give every run the same time instead; 0 goes by --epochs")
     extra: str = option("", "further options of train_cgan.py for every run, in quotes")
     image_size: int = option(256, "side of the pictures in pixels")
@@ -61,9 +71,9 @@ class Options:
     output: str = option("output/gan_ratio", "folder of the runs, the table and the pictures")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
     pictures: int = option(4, "validation samples in the picture")
-    rows: int = option(0, "stop after so many rows that were not finished; 0: all", range=(0, math.inf))
-    jobs: int = option(1, "rows at the same time", range=(1, 64))
-    threads: int = option(1, "CPU threads of a row", range=(1, 256))
+    rows: int = option(0, "stop after so many rows that were not finished; 0: all")
+    jobs: int = option(1, "rows at the same time")
+    threads: int = option(1, "CPU threads of a row")
     device: str = option("auto", f"where to compute: {DEVICES}")
 
 
@@ -76,22 +86,6 @@ class Row:
 
     def folder(self, options: Options) -> Path:
         return Path(options.output) / self.ratio.replace(":", "_to_") / f"seed_{self.seed}"
-
-
-def seeds_of(text: str) -> list[int]:
-    """ "0-2,7" -> [0, 1, 2, 7].
-
-    Raises:
-        UserError: for anything else.
-    """
-    try:
-        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
-        found = [seed for first, *last in ends for seed in range(first, (last or [first])[0] + 1)]
-    except ValueError:
-        found = []
-    if not found or len(set(found)) < len(found):
-        raise UserError(f"--seeds {text!r} is no list of different seeds like 0-4 or 0,3,7")
-    return found
 
 
 def weights(ratio: str) -> tuple[float, float]:
@@ -111,17 +105,12 @@ def weights(ratio: str) -> tuple[float, float]:
     return gan, l1
 
 
-def train(row: Row, options: Options) -> None:
-    """One run of train_cgan.py in its own process; goes on with one that was stopped.
-
-    Raises:
-        UserError: if it fails; its own message is above.
-    """
+def arguments_of(row: Row, options: Options) -> list[str]:
+    """The command line of train_cgan.py for a row."""
     gan, l1 = weights(row.ratio)
-    folder = row.folder(options)
     arguments = {
         "--dataset": options.dataset,
-        "--output": folder,
+        "--output": row.folder(options),
         "--lambda-gan": gan,
         "--lambda-l1": l1,
         "--epochs": options.epochs if not options.max_minutes else 1_000_000,
@@ -134,8 +123,17 @@ def train(row: Row, options: Options) -> None:
         "--device": options.device,
         "--seed": row.seed,
     }
-    command = [sys.executable, str(ROOT / "train_cgan.py"), *map(str, itertools.chain(*arguments.items()))]
-    command += options.extra.split()
+    return [*map(str, itertools.chain(*arguments.items())), *shlex.split(options.extra)]
+
+
+def train(row: Row, options: Options) -> None:
+    """One run of train_cgan.py in its own process; goes on with one that was stopped.
+
+    Raises:
+        UserError: if it fails; its own message is above.
+    """
+    folder = row.folder(options)
+    command = [sys.executable, str(ROOT / "train_cgan.py"), *arguments_of(row, options)]
     if (folder / "config.json").exists():
         command.append("--resume")
     print(f"--- GAN : L1 {row.ratio}, seed {row.seed}", file=sys.stderr)
@@ -173,29 +171,40 @@ def score(checkpoint: Path, split: Path, device: torch.device) -> dict[str, floa
     return values
 
 
+def kept(row: Row, options: Options) -> dict | None:
+    """What scores.json says of a row that is finished: its command line and, by folder, its scores.
+
+    Raises:
+        UserError: if it was trained with other options, which the table would not tell.
+    """
+    path = row.folder(options) / "scores.json"
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text())
+    if found["arguments"] != arguments_of(row, options):
+        raise UserError(f"{path.parent} was trained with other options; use the same, or another --output")
+    return found
+
+
 def scored(row: Row, options: Options) -> dict[str, dict[str, float]]:
     """A finished row's scores, by split. They are computed once and kept in its folder."""
-    folder = row.folder(options)
-    root = resolve(options.dataset)
+    folder, root = row.folder(options), resolve(options.dataset)
     splits = {"validation": root / validation_split(root)}
     if options.kept_back:
         splits["kept back"] = Path(options.kept_back)
-    path = folder / "scores.json"
-    values = json.loads(path.read_text()) if path.exists() else {}
-    for name, split in splits.items():
-        if name not in values:
-            values[name] = score(folder / "checkpoints/last.pt", split, choose_device(options.device))
-            text = json.dumps(values, indent=2)
-            write_atomically(path, lambda temporary, text=text: temporary.write_text(text))
-    return {name: values[name] for name in splits}
+    found = kept(row, options) or {"arguments": arguments_of(row, options), "scores": {}}
+    for split in map(str, splits.values()):
+        if split not in found["scores"]:
+            found["scores"][split] = score(
+                folder / "checkpoints/last.pt", Path(split), choose_device(options.device)
+            )
+            text = json.dumps(found, indent=2)
+            write_atomically(folder / "scores.json", lambda path, text=text: path.write_text(text))
+    return {name: found["scores"][str(split)] for name, split in splits.items()}
 
 
-def log_of(folder: Path) -> list[dict[str, float]]:
-    """training_log.txt, one dict an epoch."""
-    lines = (folder / "training_log.txt").read_text().splitlines()
-    return [
-        {key: float(value) for key, value in (part.split("=") for part in line.split())} for line in lines
-    ]
+def log_of(folder: Path) -> list[dict[str, float | None]]:
+    return read_log((folder / "training_log.txt").read_text())[0]
 
 
 def same_epochs(folders: list[Path]) -> int:
@@ -233,13 +242,16 @@ def main() -> None:
     ratios = [ratio.strip() for ratio in options.ratios.split(",")]
     for ratio in ratios:
         weights(ratio)  # a mistake shows now, not after the first run
-    seeds = seeds_of(options.seeds)
+    seeds = parse_seeds(options.seeds)
+    for name, least in (("rows", 0), ("jobs", 1), ("threads", 1)):
+        if getattr(options, name) < least:
+            raise UserError(f"--{name} must be at least {least}")
     choose_device(options.device)
     if options.kept_back:
         find_pairs_in(Path(options.kept_back))
     # seed by seed, so that there are whole pairs early
     rows = [Row(ratio, seed) for seed in seeds for ratio in ratios]
-    left = [row for row in rows if not (row.folder(options) / "scores.json").exists()]
+    left = [row for row in rows if kept(row, options) is None]
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda row: train(row, options), left[: options.rows or None]))
     done = [row for row in rows if row not in left[options.rows or len(left) :]]

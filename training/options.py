@@ -83,7 +83,7 @@ class TrainOptions:
     zoom: float = option(
         1.0,
         "how many times larger than it is the network looks at a photo once it is trained; 1.5 finds thin things "
-        "better, and predicts in 2.2 times the time",
+        "better and takes longer",
         (1.0, 1.25, 1.5, 1.75, 2.0),
     )
     skip_broken: bool = option(

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from segmentation_data import command, error_of, log_rows, make_pairs
 
-from benchmarks.gan_ratio import same_epochs, seeds_of, weights
+from benchmarks.gan_ratio import same_epochs, weights
 from benchmarks.seed_tables import paired, spread, tables
 from common.commandline import UserError
 from training.checkpoint import load_generator
@@ -35,19 +35,26 @@ def test_two_ratios_of_two_seeds_are_trained_and_tabled_in_pieces(tmp_path):
     for split in ("validation", "kept back"):
         text = table.split(f"\n{split}\n")[1]
         for ratio, folder in folders.items():
-            values = json.loads((folder / "scores.json").read_text())[split]
+            place = pairs / ("val" if split == "validation" else "train")
+            values = json.loads((folder / "scores.json").read_text())["scores"][str(place)]
             cells = re.search(rf"^\| {ratio} \| 1 \| (.*) \|$", text, re.M)[1].split(" | ")
             assert cells[3] == f"{values['miou']:.3f}"
             assert 0 <= values["boundary_f1"] <= 1
     assert load_generator(folders["off"] / "checkpoints/last.pt", torch.device("cpu"))[0].params.zoom == 1.5
     # what is scored is the generator after the last epoch, as the training itself scored it
-    row, values = log_rows(folders["off"])[-1], json.loads((folders["off"] / "scores.json").read_text())
-    assert values["validation"]["miou"] == pytest.approx(float(row["val_miou"]), abs=1e-5)
+    row, values = (
+        log_rows(folders["off"])[-1],
+        json.loads((folders["off"] / "scores.json").read_text())["scores"],
+    )
+    assert values[str(pairs / "val")]["miou"] == pytest.approx(float(row["val_miou"]), abs=1e-5)
     assert Image.open(out / "pictures.png").width == 4 * 36 + 4
     arguments[arguments.index("0-1")] = "0"
     again = command(*arguments, script="benchmarks/gan_ratio.py")
     assert "--- GAN : L1" not in again.stderr  # both are finished
     assert again.stdout.replace("seeds 0,", "seeds 0-1,").strip().endswith(table.strip())
+    arguments[arguments.index("--epochs") + 1] = 3  # those that are finished have two
+    other = command(*arguments, script="benchmarks/gan_ratio.py")
+    assert "off/seed_0 was trained with other options" in error_of(other)
 
 
 def test_the_table_has_means_spreads_and_paired_differences():
@@ -73,10 +80,8 @@ def test_ratios_and_seeds_are_checked_before_anything_runs(tmp_path):
     for wrong in ("1", "1:0", "a:b", "1:2:3"):
         with pytest.raises(UserError, match=r"neither 'off' nor like 1:50"):
             weights(wrong)
-    assert seeds_of("0-2,7") == [0, 1, 2, 7]
-    for wrong in ("", "a", "1-", "3,3", "4-2"):
-        with pytest.raises(UserError, match=r"--seeds .* like 0-4"):
-            seeds_of(wrong)
+    done = command("--jobs", 0, "--output", tmp_path / "out", script="benchmarks/gan_ratio.py")
+    assert "--jobs must be at least 1" in error_of(done)
     done = command("--ratios", "off,1;50", "--output", tmp_path / "out", script="benchmarks/gan_ratio.py")
     assert "'1;50' is neither" in error_of(done)
     assert not (tmp_path / "out").exists()
