@@ -43,12 +43,16 @@ def laplace_mixture_loss(
     # mean over three channels, from [-1, 1] to [0, 1]
     distance = _l1_distances(pixels, colours) / 6
     nearest = distance.amin(dim=-1, keepdim=True)
-    apart = torch.pdist(colours, p=1).mean() / 6
     badly = -torch.logsumexp(choice + (nearest - distance) / spread, dim=-1)  # (N, h, w, 4)
-    loss = nearest.squeeze(-1) + apart * badly
+    loss = nearest.squeeze(-1) + mean_distance(colours) * badly
     if weight is not None:
         loss = loss * F.pixel_unshuffle(weight, 2).permute(0, 2, 3, 1)
     return loss.mean()
+
+
+def mean_distance(colours: Tensor) -> Tensor:
+    """The mean L1 on [0, 1] between two of the colours (K, 3) on [-1, 1]: what a wrong choice costs."""
+    return torch.pdist(colours, p=1).mean() / 6
 
 
 def _l1_distances(pixels: Tensor, colours: Tensor) -> Tensor:
@@ -60,6 +64,38 @@ def _l1_distances(pixels: Tensor, colours: Tensor) -> Tensor:
         (p[..., None] - c).abs() for p, c in zip(pixels.unbind(-1), colours.unbind(-1), strict=True)
     )
     return red + green + blue
+
+
+def jaccard_loss(choice: Tensor, colour: Tensor) -> Tensor:
+    """L1 relative to area: for each colour, the L1 between its probabilities and its truth over their union.
+
+    A mean over pixels hardly counts a pole, which has few. Here each colour that the batch shows counts the same, by
+    what is wrong as a fraction of what is there. This is the Jaccard distance of soft sets, 1 - IoU where the choice
+    is certain (Rahman and Wang 2016; Wang et al. 2023, "Jaccard Metric Losses", arXiv 2302.05666), here over the whole
+    batch: in one picture a class may have a pixel or two.
+
+    Args:
+        choice: (N, h, w, 4, K) log-probabilities, sub-pixels row by row.
+        colour: (N, 2h, 2w), which of the K colours a pixel has; -1 where it has none or is void: it does not count.
+
+    Returns:
+        a scalar from 0 to 1: the mean over the colours that are there; 0 if none is.
+    """
+    colours = choice.shape[-1]
+    # (N, h, w, 4), as the choice; whole numbers up to 2^24 are exact in float32
+    colour = F.pixel_unshuffle(colour.unsqueeze(1).float(), 2).permute(0, 2, 3, 1).long()
+    known = (colour >= 0).to(choice.dtype)
+    colour = colour.clamp(min=0)
+    probability = choice.exp()
+    right = probability.gather(-1, colour.unsqueeze(-1)).squeeze(-1) * known
+    zeros = choice.new_zeros(colours)
+    common = zeros.index_add(0, colour.flatten(), right.flatten())
+    area = zeros.index_add(0, colour.flatten(), known.flatten())
+    painted = (probability * known.unsqueeze(-1)).sum(dim=(0, 1, 2, 3))
+    # L1 = sum |p - t| = union - common where t is 0 or 1. A pixel is added to both, for colours of a pixel or two.
+    distance = 1 - (common + 1) / (painted + area - common + 1)
+    present = (area > 0).to(choice.dtype)
+    return (distance * present).sum() / present.sum().clamp(min=1)
 
 
 def feature_matching_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

@@ -80,9 +80,8 @@ class Options(TrainOptions):
     def settle(self, pictures: bool) -> None:
         if pictures and self.patience and self.lambda_gan:
             raise UserError("--patience goes by L1, which a GAN makes worse on photos; use --max-minutes")
-        for name, value in (PICTURES if pictures else LABEL_MAPS).items():
-            if getattr(self, name) is None:
-                setattr(self, name, value)
+        super().settle(pictures)
+        self.fill_in(PICTURES if pictures else LABEL_MAPS)
 
 
 def real_and_fake(batch: Batch, fake: Tensor, choice: Tensor | None) -> tuple[Tensor, Tensor]:

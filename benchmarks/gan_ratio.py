@@ -67,7 +67,7 @@ class Options:
     max_minutes: float = option(0.0, "give every run the same time instead; 0 goes by --epochs")
     extra: str = option("", "further options of train_cgan.py for every run, in quotes")
     image_size: int = option(256, "side of the pictures in pixels")
-    batch_size: int = option(8, "pictures a step")
+    batch_size: int = option(4, "pictures a step")
     output: str = option("output/gan_ratio", "folder of the runs, the table and the pictures")
     encoder: str = option("imagenet", "weights the encoder starts from", ("imagenet", "scratch"))
     pictures: int = option(4, "validation samples in the picture")

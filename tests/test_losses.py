@@ -4,12 +4,14 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from FCN_network2 import Generator, GeneratorParams
 from losses import (
     GAN_LOSSES,
     bce_generator_loss,
     feature_matching_loss,
+    jaccard_loss,
     l1_loss,
     laplace_mixture_loss,
 )
@@ -64,6 +66,33 @@ def test_laplace_mixture_loss_reads_sub_pixels_in_the_heads_order(generator):
     wrong[..., 0, 1] = -picture[..., 0, 1]
     assert laplace_mixture_loss(choice, generator.colours, picture, weight).item() < 2e-3
     assert laplace_mixture_loss(choice, generator.colours, wrong, weight).item() > 0.1
+
+
+def test_jaccard_loss_is_the_l1_of_each_colour_over_its_union():
+    """Beside the definition, on whole pictures. Void pixels and colours that are not there do not count."""
+    torch.manual_seed(6)
+    choice = torch.log_softmax(torch.randn(2, 8, 8, 4, 4), dim=-1)
+    colour = torch.randint(-1, 3, (2, 16, 16))  # the fourth colour is nowhere
+    probability = F.pixel_shuffle(choice.exp().transpose(3, 4).flatten(3).permute(0, 3, 1, 2), 2)
+    known, distances = colour >= 0, []
+    for k in range(3):
+        truth, given = (colour == k)[known].float(), probability[:, k][known]
+        both = torch.minimum(truth, given).sum()
+        distances.append(1 - (both + 1) / (torch.maximum(truth, given).sum() + 1))
+    assert jaccard_loss(choice, colour).item() == pytest.approx(sum(distances).item() / 3, rel=1e-5)
+    assert jaccard_loss(choice, torch.full_like(colour, -1)).item() == 0
+
+
+def test_jaccard_loss_counts_a_rare_colour_as_much_as_a_common_one():
+    """One of two colours has 4 of 1024 pixels. To miss it costs half of all, and each of its pixels pulls hardest."""
+    colour = torch.zeros(1, 32, 32, dtype=torch.long)
+    colour[0, :2, :2] = 1
+    choice = torch.tensor([5.0, 0.0]).repeat(1, 16, 16, 4, 1).requires_grad_()
+    loss = jaccard_loss(torch.log_softmax(choice, dim=-1), colour)
+    loss.backward()
+    assert 0.4 < loss.item() < 0.5
+    pull = -choice.grad[..., 1]
+    assert pull[0, 0, 0].min() > 10 * pull[0, 1:].abs().max() > 0
 
 
 @pytest.mark.parametrize("name", sorted(GAN_LOSSES))

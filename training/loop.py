@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from common import signals
 from FCN_network2 import GeneratorParams
-from losses import l1_loss, laplace_mixture_loss
+from losses import jaccard_loss, l1_loss, laplace_mixture_loss, mean_distance
 from pix2pix_dataset import to_bytes, to_unit
 from training import checkpoint, report, resuming
 from training.checkpoint import Progress
@@ -204,7 +204,11 @@ class Training:
         """
         if choice is None:
             return l1_loss(fake, batch.label, batch.weight)
-        return laplace_mixture_loss(choice, self.networks.ema.colours, batch.label, batch.weight)
+        colours = self.networks.ema.colours
+        loss = laplace_mixture_loss(choice, colours, batch.label, batch.weight)
+        if self.options.jaccard:
+            loss = loss + self.options.jaccard * mean_distance(colours) * jaccard_loss(choice, batch.colour)
+        return loss
 
     @torch.no_grad()
     def predict(self, photo: Tensor) -> Tensor:

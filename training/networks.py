@@ -38,6 +38,8 @@ class Networks:
         generator = Generator(params, ENCODER_WEIGHTS if imagenet else None)
         generator = generator.to(accelerator.device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(generator).eval().requires_grad_(False)
+        # Edges and colours are ImageNet's. Without them the backward pass ends before the largest maps.
+        generator.encoder[: options.freeze].requires_grad_(False)
         groups = [
             {"params": generator.encoder_parameters(), "lr": options.lr * options.encoder_lr},
             {"params": generator.decoder_parameters(), "lr": options.lr},

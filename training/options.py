@@ -9,6 +9,11 @@ from pix2pix_dataset import DIRECTIONS
 from training.sizes import RESIZES, scaling_of
 from training.survey import WISHES
 
+# What the options that are left open mean where the targets are label maps, and where they are pictures such as photos.
+LABEL_MAPS = {"zoom": 1.5, "freeze": 4, "jaccard": 1.0}
+PICTURES = {"zoom": 1.0, "freeze": 0, "jaccard": 0.0}
+BATCH_SIZE = 4
+
 
 @dataclass
 class TrainOptions:
@@ -26,7 +31,7 @@ class TrainOptions:
     epochs: int = option(
         80, "passes over the training split; with --max-minutes the most of them", range=(1, math.inf)
     )
-    batch_size: int = option(8, "pictures a step and process", range=(1, math.inf))
+    batch_size: int | None = option(None, "pictures a step and process (default: 4)", range=(1, math.inf))
     output: str | None = option(None, "run folder (default: output/<script>_<data set>_<date and time>)")
     resume: bool = option(False, "go on with the run in --output from its last checkpoint")
     init: str | None = option(None, "checkpoint to start from, of any run: fine-tune it on these data")
@@ -64,8 +69,11 @@ class TrainOptions:
     weight_decay: float = option(1e-4, "decoupled weight decay of the generator", range=(0, math.inf))
     schedule: str = option("cosine", "decay of the learning rates", ("cosine", "linear"))
     warmup: float = option(0.03, "fraction of the training in which the learning rates rise", range=(0, 1))
-    ema: float = option(
-        0.995, "decay of the moving average of the generator that is evaluated; 0 is none", range=(0, 1)
+    ema: float | None = option(
+        None,
+        "decay of the moving average of the generator that is evaluated; 0 is none (default: 0.9975 at a batch of 4, "
+        "so that it looks back over as many pictures at any batch)",
+        range=(0, 1),
     )
     clip: float = option(
         1.0, "largest norm of the generator's gradient; 0 does not clip", range=(0, math.inf)
@@ -80,11 +88,23 @@ class TrainOptions:
         True, "mirror every second picture; --no-flip where left and right are different classes"
     )
     width: int = option(128, "channels of the decoder at stride 32", range=(64, 4096))
-    zoom: float = option(
-        1.0,
-        "how many times larger than it is the network looks at a photo once it is trained; 1.5 finds thin things "
-        "better and takes longer",
-        (1.0, 1.25, 1.5, 1.75, 2.0),
+    zoom: float | None = option(
+        None,
+        "how many times larger than it is the network looks at a photo once it is trained, from 1 to 4 in steps of "
+        "0.25; more finds thin things better and takes longer (1.5 for label maps whose crops are scaled up, else 1)",
+        range=(1, 4),
+    )
+    freeze: int | None = option(
+        None,
+        "how many of the encoder's 18 blocks, from the photo on, keep ImageNet's weights; a step takes less time "
+        "(label maps: 4, pictures and --encoder scratch: 0)",
+        range=(0, 18),
+    )
+    jaccard: float | None = option(
+        None,
+        "weight of the L1 loss that counts each colour's error as a fraction of its area, with the colours head "
+        "(label maps: 1, pictures: 0)",
+        range=(0, math.inf),
     )
     skip_broken: bool = option(
         False,
@@ -98,7 +118,22 @@ class TrainOptions:
     compile: str = option("auto", "torch.compile; auto: on a GPU", ("auto", "on", "off"))
 
     def settle(self, pictures: bool) -> None:
-        """Decide on what was left open, by whether the targets are pictures or label maps. A script's own options."""
+        """Decide on what was left open, by whether the targets are pictures or label maps."""
+        if self.encoder == "scratch" and self.freeze is None:
+            self.freeze = 0
+        enlarged = self.crop <= 0.5 and self.resize in (
+            "squash",
+            "fit",
+        )  # what the crops show, see GeneratorParams
+        if self.zoom is None and not enlarged:
+            self.zoom = 1.0
+        self.fill_in((PICTURES if pictures else LABEL_MAPS) | {"ema": max(1 - self.batch_size / 1600, 0.0)})
+
+    def fill_in(self, values: dict[str, float]) -> None:
+        """Give these values to the options that were left open."""
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
 
     def check(self) -> None:
         """Raise UserError for values that no training can have."""
@@ -116,6 +151,12 @@ class TrainOptions:
             self.image_size = int(self.image_size)
         if not 0 < self.crop <= 1:
             raise UserError("--crop must be more than 0 and at most 1")
+        if self.zoom is not None and self.zoom % 0.25:
+            raise UserError("--zoom must be a multiple of 0.25")
+        if self.freeze and self.encoder == "scratch" and not self.init:
+            raise UserError(
+                "--freeze would keep random weights with --encoder scratch; leave one of them out"
+            )
         if self.width % 64:
             raise UserError("--width must be a multiple of 64")
         if self.resume and self.output is None:

@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 
 from common.commandline import UserError
 from training.data import Data
-from training.options import TrainOptions
+from training.options import BATCH_SIZE, TrainOptions
 from training.pairs import fingerprint
 from training.ranks import on_main
 from training.run_folder import RunFolder
@@ -24,6 +24,8 @@ FREE = {
     *("output", "resume", "init", "max_minutes", "workers", "val_every", "device", "precision"),
     *("skip_broken", "cache_mb", "pictures", "compile", "patience", "tracker"),
 }
+# What runs did that were trained before there were these options.
+BEFORE = {"zoom": 1.0, "freeze": 0, "jaccard": 0.0}
 NOTED = {"epochs", "lr", "encoder_lr", "d_lr", "batch_size", "processes", "dataset"}
 
 
@@ -95,10 +97,11 @@ def begin(options: TrainOptions, script: str, data_name: str, accelerator: Accel
     on_main(accelerator, folder.take_up if options.resume else folder.start)
     saved = folder.load() if options.resume else None
     if saved is None:
+        options.fill_in({"batch_size": BATCH_SIZE})  # the data need it; what else is open waits for them
         return Beginning(folder, settings, None)
     defaults = {each.name: each.default for each in dataclasses.fields(options)}
     decided = {name: value for name, value in saved["settings"].items() if value is not None}
-    before = defaults | saved["options"] | decided
+    before = defaults | BEFORE | saved["options"] | decided
     for name, now in settings.items():
         if now is None and before.get(name) is not None:  # left open: as it was
             settings[name] = before[name]

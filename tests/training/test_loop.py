@@ -1,5 +1,6 @@
 """Parts of the loop: learning rates, the average."""
 
+import copy
 import itertools
 
 import pytest
@@ -18,6 +19,26 @@ def test_rate_rises_then_falls_to_zero(schedule):
     assert all(a >= b for a, b in itertools.pairwise(values[100:]))
     assert values[-1] == pytest.approx(0, abs=1e-9)
     assert values[550] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_frozen_blocks_keep_imagenets_weights(pairs, tmp_path):
+    """Those nearest to the photo; the rest of the encoder learns, and the average has both."""
+    training = Training(
+        options(pairs, tmp_path / "run", "--freeze", "4", "--encoder", "imagenet"), "train_l1"
+    )
+    generator, before = training.networks.bare("generator"), copy.deepcopy(training.networks.ema.encoder)
+    batch = training.to_batch(next(iter(training.data.train_loader)))
+    training.networks.set_rates(1.0)
+    fake, choice = training.networks["generator"](batch.photo, with_choice=True)
+    training.networks.update("generator", training.reconstruction(fake, choice, batch))
+    training.networks.average(10**6)
+    for index, (block, old) in enumerate(zip(generator.encoder, before, strict=True)):
+        same = all(torch.equal(a, b) for a, b in zip(block.parameters(), old.parameters(), strict=True))
+        assert same == (index < 4), index
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(training.networks.ema.encoder[0].parameters(), before[0].parameters(), strict=True)
+    )
 
 
 def test_average_follows_the_weights(pairs, tmp_path):
