@@ -171,7 +171,8 @@ def keep_inversions(copy: Path, generator, detector) -> None:
 def start(command: str, trial: Trial, project: Path) -> subprocess.Popen:
     """The command as a shell with the environment activated understands it.
 
-    A script that has been started once finds its libraries loaded.
+    A script's first start finds torch loaded, and nothing else; later ones find all libraries. What make, accelerate
+    and Python's own modules start finds nothing.
     """
     if command.startswith("make "):
         command += f" VENV={sys.prefix} JOBS=1 ARGS={shlex.quote(trial.more)}"
@@ -182,11 +183,11 @@ def start(command: str, trial: Trial, project: Path) -> subprocess.Popen:
     environment |= {"PATH": path, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     words = shlex.split(command)
-    if words[0] == "python" and words[1] in STARTED and not SHELLS & set(command):
-        words[0] = sys.executable
-        return warm.Process(words, cwd=project, env=environment, start_new_session=True, **pipes)
-    if words[1].endswith(".py"):
+    if words[0] == "python" and words[1].endswith(".py") and not SHELLS & set(command):
+        words[0], first = sys.executable, words[1] not in STARTED
         STARTED.add(words[1])
+        how = {"torch_only": first, "start_new_session": True}
+        return warm.Process(words, cwd=project, env=environment, **how, **pipes)
     return subprocess.Popen(
         ["bash", "-c", f"exec {command}"], cwd=project, env=environment, start_new_session=True, **pipes
     )
@@ -228,16 +229,21 @@ def wait_for_page(process: subprocess.Popen) -> None:
             time.sleep(0.3)
 
 
-# Put before a block of Python: what it calls fast is a search of few steps.
-SHORTER = "from draggan.inversion import PRESETS, Preset; PRESETS['fast'] = Preset(4, 1)\n"
+# Put before a block of Python: what it calls fast is a search of few steps, and an edit is as short as --max-steps 4.
+SHORTER = """
+from dataclasses import replace
+from draggan import editor, inversion
+inversion.PRESETS["fast"] = inversion.Preset(4, 1)
+whole = editor.edit_settings
+editor.edit_settings = lambda *given: replace(whole(*given), max_steps=4)
+"""
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.splitlines()[0])
 def test_python(project, script):
     """The blocks of Python. That which talks to the app: tests/draggan/app/test_endpoints.py."""
-    done = subprocess.run(
-        [sys.executable, "-c", SHORTER + script], cwd=project, capture_output=True, text=True, timeout=600
-    )
+    (project / "block.py").write_text(SHORTER + script, encoding="utf-8")
+    done = warm.run([sys.executable, "block.py"], cwd=project, timeout=600, torch_only=True)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

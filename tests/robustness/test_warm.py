@@ -1,9 +1,12 @@
 """What support/warm.py starts runs and ends as what Python starts."""
 
+import ast
+import json
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import warm
@@ -57,3 +60,45 @@ def test_it_is_waited_for_and_killed_like_any_other(tmp_path):
     with pytest.raises(ZeroDivisionError), warm.Process([sys.executable, script]):
         1 / 0  # noqa: B018  a test that fails
     assert time.monotonic() - began < 300
+
+
+def torch_names(path: Path) -> set[str]:
+    """Names such as torch.nn.functional.relu that a file reads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and (name := ast.unparse(node)).startswith("torch.")
+        if name.replace(".", "").isidentifier()
+    }
+
+
+def test_what_the_commands_take_from_torch_comes_with_it():
+    """Where torch._dynamo is loaded, parts of torch are there that a user's command would have to import."""
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=warm.ROOT, capture_output=True, text=True).stdout
+    files = [name for name in listed.splitlines() if not name.startswith("tests/")]
+    assert len(files) > 50
+    code = """
+import functools, json, sys, torch
+missing = []
+for name in json.load(sys.stdin):
+    try:
+        functools.reduce(getattr, name.split(".")[1:], torch)
+    except AttributeError:
+        missing.append(name)
+print(missing)"""
+    names = sorted(set().union(*(torch_names(warm.ROOT / name) for name in files)))
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(names), capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def test_where_torch_alone_is_loaded_nothing_else_is(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys; print(sorted({'torch', 'cv2', 'dlib', 'torchvision', 'PIL'} & sys.modules.keys()))"
+    )
+    for torch_only, loaded in ((True, ["torch"]), (False, ["PIL", "cv2", "dlib", "torch", "torchvision"])):
+        done = warm.run([sys.executable, script], timeout=600, torch_only=torch_only)
+        assert done.stdout == f"{loaded}\n", done.stderr

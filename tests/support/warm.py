@@ -5,7 +5,10 @@
 
 Beside each test process stands one that has loaded the libraries, and nothing of this project. A script is a fork of
 it: with its own arguments, environment, folder and streams, as ``__main__``, from its first line until Python has
-taken everything down. That commands also run where nothing is loaded yet, tests/test_docs.py tests.
+taken everything down.
+
+A second one has loaded torch and nothing else (``torch_only``), for a script that is to import by itself whatever it
+needs. tests/test_docs.py starts each command so, and some of them where nothing at all is loaded.
 """
 
 import atexit
@@ -36,6 +39,10 @@ LIBRARIES = (
     ),
     *("numpy", "cv2", "dlib", "PIL.Image", "psutil", "safetensors.torch", "tqdm"),
 )
+TORCH = (
+    "torch",
+    "torch._dynamo",
+)  # the second is what torch itself loads when an optimiser makes its first step
 MORE = {"gragan_modify.py": ("gradio",)}  # what one script alone needs
 LIBRARY_PATH = os.environ.get("PYTHONPATH")
 FORKS = sys.platform == "linux"  # elsewhere libraries do not bear it
@@ -51,6 +58,10 @@ class Process(subprocess.Popen):
     """
 
     _report: int | None = None  # what its keeper tells: its number, then its exit code
+
+    def __init__(self, *rest, torch_only: bool = False, **more):
+        self._torch_only = torch_only
+        super().__init__(*rest, **more)
 
     def _execute_child(self, args, executable, preexec_fn, *rest) -> None:
         _, _, folder, environment, _, _, shell, *pipes = rest[:13]
@@ -69,7 +80,8 @@ class Process(subprocess.Popen):
         self._report, theirs = os.pipe()
         with self._waitpid_lock:
             streams = [number if each == -1 else each for number, each in enumerate(given)]
-            socket.send_fds(_libraries(), [json.dumps(what).encode()], [*streams, theirs])
+            connection = _libraries()[self._torch_only]
+            socket.send_fds(connection, [json.dumps(what).encode()], [*streams, theirs])
         os.close(theirs)
         self._close_pipe_fds(*pipes)
         self.pid = int(self._told())
@@ -119,22 +131,28 @@ def run(arguments: list, timeout: float, **more) -> subprocess.CompletedProcess:
 
 
 @functools.cache
-def _libraries() -> socket.socket:
-    """Start the process that has them. It ends with this one."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def _libraries() -> list[socket.socket]:
+    """Start the process that has them, and the one that has torch. They end with this one."""
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+    numbers = [theirs.fileno() for _, theirs in pairs]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     environment |= {"GRADIO_ANALYTICS_ENABLED": "False"}
-    command = [sys.executable, __file__, str(theirs.fileno())]
-    subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-    theirs.close()
-    return ours
+    command = [sys.executable, __file__, *map(str, numbers)]
+    subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, pass_fds=numbers)
+    for _, theirs in pairs:
+        theirs.close()
+    return [ours for ours, _ in pairs]
 
 
 # --- in the process that has the libraries ----------------------------------------------------------------
 
 
-def serve(requests: socket.socket) -> list[str]:
-    """Fork for each request; returns in the fork, with the script and its arguments."""
+def serve(requests: socket.socket, more: dict[str, tuple[str, ...]]) -> list[str]:
+    """Fork for each request; returns in the fork, with the script and its arguments.
+
+    Args:
+        more: what a script by that name alone needs, loaded before its first fork.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, it comes to all that run in it
     while True:
         message, streams, *_ = socket.recv_fds(requests, MESSAGE, 4)
@@ -144,7 +162,7 @@ def serve(requests: socket.socket) -> list[str]:
         if not message:
             os._exit(0)
         what = json.loads(message)
-        load(MORE.get(os.path.basename(what["arguments"][0]), ()))
+        load(more.get(os.path.basename(what["arguments"][0]), ()))
         if not os.fork():
             requests.close()
             return become(what, streams)
@@ -222,9 +240,13 @@ class Ending:
 
 if __name__ == "__main__":
     atexit.register(ending := Ending())
-    kept = load_all()
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        sys.argv = serve(connection)
+    connections = [socket.socket(fileno=int(number)) for number in sys.argv[1:]]
+    load(TORCH)
+    torch_only = not os.fork()
+    connections.pop(not torch_only).close()
+    kept = [] if torch_only else load_all()
+    with connections[0] as connection:
+        sys.argv = serve(connection, {} if torch_only else MORE)
     sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
     with ending:
         runpy.run_path(sys.argv[0], run_name="__main__")
