@@ -67,33 +67,26 @@ def command(*arguments: str | Path, script: str = "train_l1.py", **options) -> s
     return warm.run(words, **how)
 
 
-# Starts a script as `accelerate launch --cpu --num_processes 2` does, and only says how it ended.
-LAUNCHER = "import subprocess, sys; print('code', subprocess.run(sys.argv[2:]).returncode, file=sys.stderr)"
-
-
 def start_two(
     *arguments: str | Path, script: str = "train_l1.py", launcher: str = "accelerate"
 ) -> subprocess.Popen:
     """Start a script in two processes without GPUs; its standard error is a pipe that the ranks hold, too.
 
     Args:
-        launcher: "accelerate", which ends with a traceback of its own, or "quiet", which says the exit code.
+        launcher: "accelerate", which ends with a traceback of its own, or "quiet": what is returned is the script that
+            starts the ranks, as it stands where `accelerate launch --cpu --num_processes 2` has started it.
     """
     accelerate = [Path(sys.executable).with_name("accelerate"), "launch", "--cpu", "--num_processes", "2"]
-    quiet = [sys.executable, "-c", LAUNCHER, "--num_processes=2", sys.executable]
+    words = [ROOT / script, *map(str, arguments)]
     environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONFAULTHANDLER": "1"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     if launcher == "quiet":
         environment |= {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
+        return warm.Process([sys.executable, *words], cwd=ROOT, env=os.environ | environment, **pipes)
+    # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
+    before = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     return subprocess.Popen(
-        [*(accelerate if launcher == "accelerate" else quiet), ROOT / script, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        [*accelerate, *words], cwd=ROOT, env=os.environ | environment, preexec_fn=before, **pipes
     )
 
 

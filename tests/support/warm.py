@@ -137,7 +137,8 @@ def _libraries() -> list[socket.socket]:
     numbers = [theirs.fileno() for _, theirs in pairs]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     environment |= {"GRADIO_ANALYTICS_ENABLED": "False"}
-    command = [sys.executable, __file__, *map(str, numbers)]
+    # Of its launcher a training script reads how many processes there are to be, where it is told to use several.
+    command = [sys.executable, __file__, *map(str, numbers), "--num_processes=2"]
     subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, pass_fds=numbers)
     for _, theirs in pairs:
         theirs.close()
@@ -240,7 +241,7 @@ class Ending:
 
 if __name__ == "__main__":
     atexit.register(ending := Ending())
-    connections = [socket.socket(fileno=int(number)) for number in sys.argv[1:]]
+    connections = [socket.socket(fileno=int(number)) for number in sys.argv[1:3]]
     load(TORCH)
     torch_only = not os.fork()
     connections.pop(not torch_only).close()

@@ -83,8 +83,11 @@ def test_two_processes_share_the_work_and_write_one_log(pairs, tmp_path):
     still = ["--dataset", pairs, *SMALL, "--epochs", 1, "--lr", 0, "--d-lr", 0]
     alone = command(*still, "--output", tmp_path / "alone", script="train_cgan.py")
     assert alone.returncode == 0, alone.stderr
-    for name, arguments in (("two", still), ("learns", ["--dataset", pairs, *SMALL, "--epochs", 2])):
-        process = start_two(*arguments, "--output", tmp_path / name, script="train_cgan.py")
+    learning = ["--dataset", pairs, *SMALL, "--epochs", 2]
+    for name, arguments, launcher in (("two", still, "quiet"), ("learns", learning, "accelerate")):
+        process = start_two(
+            *arguments, "--output", tmp_path / name, script="train_cgan.py", launcher=launcher
+        )
         errors = errors_of_two(process)
         assert process.returncode == 0, errors
         config = json.loads((tmp_path / name / "config.json").read_text())
