@@ -7,6 +7,7 @@
 What cannot be opened ends in one of OURS.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -274,3 +275,12 @@ FORMATS = {
     "latent": Format("zip", latents_of_torch, read_latent),
     "project": Format("safetensors", project_files, read_project),
 }
+
+
+def hashes(step: int) -> dict[str, list[dict[str, str]]]:
+    """Of the whole files of all formats, made in the order of FORMATS, or in the other one with -1."""
+    digest = lambda data: hashlib.sha256(data).hexdigest()  # noqa: E731
+    return {
+        name: [{part: digest(data) for part, data in files.items()} for files in FORMATS[name].files()]
+        for name in list(FORMATS)[::step]
+    }
