@@ -170,7 +170,8 @@ def note_says(page, pattern: str, element: str = "#note") -> None:
 
     matches = "([e, p]) => new RegExp(p).test(document.querySelector(e)?.innerText ?? '')"
     try:
-        page.wait_for_function(matches, arg=[element, pattern], timeout=SLOW)
+        # as often as a picture is drawn, it would take from what is waited for
+        page.wait_for_function(matches, arg=[element, pattern], polling=50, timeout=SLOW)
     except playwright.TimeoutError:
         page.screenshot(path=OUTPUT / "in-vain.png")
         pytest.fail(f"waited for {pattern!r} in vain; {element} says {page.inner_text(element)!r}")
