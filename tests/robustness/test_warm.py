@@ -31,7 +31,7 @@ SCRIPTS = {
 def test_a_script_ends_as_it_would(tmp_path, name):
     script = tmp_path / "script.py"
     script.write_text(SCRIPTS[name])
-    words = [sys.executable, str(script), "--flag", "with space"]
+    words = [sys.executable, script.name, "--flag", "with space"]
     how = {"env": os.environ | {"WISH": "ü", "TMPDIR": str(tmp_path)}, "cwd": tmp_path}
     results = []
     for kind in (subprocess.Popen, warm.Process):

@@ -18,7 +18,6 @@ import gc
 import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
@@ -26,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,6 +216,13 @@ def load_all() -> list:
     return [operators]
 
 
+def run_script(path: str) -> None:
+    """As ``__main__``, whose file has its whole path while ``sys.argv`` keeps what was given (runpy has them alike)."""
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__file__ = os.path.abspath(path)
+    exec(compile(Path(path).read_bytes(), main.__file__, "exec"), vars(main))
+
+
 class Ending:
     """Registered before all others, this is the last that Python calls. It leaves the libraries standing."""
 
@@ -250,4 +257,4 @@ if __name__ == "__main__":
         sys.argv = serve(connection, {} if torch_only else MORE)
     sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
     with ending:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        run_script(sys.argv[0])
