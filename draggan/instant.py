@@ -24,12 +24,14 @@ from torch import Tensor
 from draggan.edits import EDITS, find_edit, kept, plan_edit, reached, share
 from draggan.face import Face
 from draggan.generators.region import blend_mask
+from draggan.measures import measures
 from draggan.tasks import Progress
 
 CORRECTIONS = 3  # of a direction's scale, at most; each costs a picture and its landmarks
 ENOUGH, MIDDLE = 1.16, 1.08  # times the aim: up to where a scale may stay, and what a correction heads for
 SHORT = 2.0  # how much more too short counts than too far: the drag that mends it changes the face more
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
+SEEN = 0.25  # the scale at which a face is drawn nearly as its styles are
 NO_HELP = 0.05  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
 RAMP = 0.2  # an edit weaker than this share of the strongest one has its region come in by degrees
@@ -61,7 +63,7 @@ class Sliders:
         find_edit(name, strength)
         if name not in self.available:
             return 0.0
-        name, sign = learned_as(name), _sign(strength)
+        sign = _sign(strength)
         if (name, sign) not in self._tried:
             self._tried[name, sign] = self._try(name, sign)
         return self._tried[name, sign]
@@ -104,16 +106,22 @@ class Sliders:
         face.Region. Without it landmarks are nearly the same, and sooner at hand; the picture that is shown goes a
         little less far, which the editor makes up for by a drag.
         """
-        start = self.start
+        start, change = self.start, self.start.subject.directions.change
         styles, size = start.styles.clone(), start.base.resolution
         mask = styles.new_zeros(1, 1, size, size)
-        for name, scale in scales.items():
-            styles += scale * start.subject.directions.change(learned_as(name), start.styles)
+        weights = {name: min(1.0, weights[name] if weights else 1.0) for name in scales}
+        parts = {name: scale for name, scale in scales.items() if EDITS[name].part_of}
+        for name in scales.keys() - parts.keys():
+            styles += scales[name] * change(name, start.styles)
             if first is None or not EDITS[name].by_motion:
-                mask = torch.maximum(
-                    mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0]
-                )
-        face = (first or start).inside(mask, styles, by_motion)
+                mask = torch.maximum(mask, weights[name] * self._region(name)[0])
+        face = first or start
+        if len(parts) < len(scales):
+            face = face.inside(mask, styles, by_motion)
+        for name, scale in parts.items():  # each by itself: one eye is not closed by what the other one needs
+            more = max(0.0, scale - scales.get(EDITS[name].part_of, 0.0))
+            closer = styles + more * change(learned_as(name), start.styles)
+            face = face.inside(weights[name] * self._region(name)[0], closer)
         for name in scales:
             face = face.reaching(self._region(name)[1])
         return face
@@ -154,27 +162,32 @@ class Sliders:
 
     def _try(self, name: str, sign: int) -> float:
         """The scale at which the landmarks show the edit's aim, as near as a few trials come; or 0."""
-        start, edit = self.start.points, EDITS[name]
+        edit = EDITS[name]
+        start = self.start.points_by(edit.eye)
         plan = plan_edit(name, start, sign)
         tried, costs = {}, {}  # scale: share of the way; scale: how far from what is wanted
         least, most = edit.scales
-        scale = max(1.0, least)
+        # What is a part of an edit that the face has elsewhere already is in its styles, but not seen yet.
+        least = SEEN if edit.part_of and self.start.region else least
+        scale = least if least == SEEN else max(1.0, least)
         while len(tried) <= CORRECTIONS and scale not in tried:
             found = self._moved({name: sign * scale})
             try:
-                points = found.points
+                points = found.points_by(edit.eye)
             except ValueError:  # no face, or no longer one
                 break
             way = share(name, plan, start, points)
             spare = min(kept(name, start, points), 0.0)
             short = max(edit.aim - way, 0.0)
             tried[scale], costs[scale] = way, abs(way - edit.aim) + SHORT * short - KEEPING * spare
-            if scale == most and not reached(name, self.start.measures, found.measures):
+            if scale == most and not reached(name, measures(start), measures(points)):
                 most = max(most, edit.farthest)
             if spare < 0 and way > edit.aim / 2:
                 scale = max(0.8 * scale, least)
             elif edit.aim <= way and (way <= ENOUGH * edit.aim or scale == least):
                 break
+            elif scale == SEEN:
+                scale = max(1.0, edit.scales[0])
             else:
                 scale = float(np.clip(_scale_for(tried, MIDDLE * edit.aim), least, most))
         best = min(costs, key=costs.get, default=0.0)

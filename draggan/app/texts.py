@@ -8,9 +8,9 @@ import logging
 from typing import NamedTuple
 
 from common.commandline import UserError
-from draggan.editor import SHORT
 from draggan.edits import OWN
 from draggan.face import NoFaceError
+from draggan.judge import SHORT
 from draggan.latents import MESSAGES as LATENT_MESSAGES
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 

@@ -143,7 +143,7 @@ def test_a_task_begins_with_the_direction_and_drags_from_there(faces):
         if progress.step == 2:
             break
     assert steps == [0, 1, 2]
-    assert task.share_of(task.result.face.points) > 0.3
+    assert task.judge.share(task.judge.look(task.result.face)) > 0.3
     assert isinstance(task.result.face.generator, RegionGenerator)
     alone = EditTask(faces[1], "smile", instant=True)
     assert [progress.step for progress in alone] == [0]
@@ -170,13 +170,14 @@ def test_what_is_nearly_there_is_done_where_its_measures_show_it(faces, monkeypa
     narrow = np.array(start, float)  # the jaw on the way to the plan's targets
     narrow[list(task.plan.indices)] += 0.42 * (task.plan.targets - task.plan.handles)
     goal = EDITS["slim"].goal
-    assert goal - 0.12 < task.share_of(narrow) < goal
+    seen = {None: narrow}
+    assert goal - 0.12 < task.judge.share(seen) < goal
     assert reached("slim", measures(start), measures(narrow))
-    assert task._done(narrow)
-    assert not EditTask(faces[0], "slim", strength=1.5)._done(narrow)  # which wants more than the measures
-    assert not EditTask(faces[0], "slim", goal=goal)._done(narrow)
-    monkeypatch.setattr("draggan.editor.reached", lambda *_: False)
-    assert not task._done(narrow)
+    assert task.judge.done(seen)
+    assert not EditTask(faces[0], "slim", strength=1.5).judge.done(seen)  # which wants more than the measures
+    assert not EditTask(faces[0], "slim", goal=goal).judge.done(seen)
+    monkeypatch.setattr("draggan.judge.reached", lambda *_: False)
+    assert not task.judge.done(seen)
 
 
 @pytest.mark.parametrize("kind", ["none", "for another edit", "without effect"])
