@@ -48,7 +48,7 @@ from draggan.app.scripts import (
     VISITOR,
 )
 from draggan.app.sessions import LIVE_SESSIONS, Sessions
-from draggan.app.settings import RANGES
+from draggan.app.settings import SETTINGS
 from draggan.edits import EDITS, report_problems
 from draggan.generators import DEFAULT_MODEL
 from draggan.model_list import model_name, table
@@ -111,6 +111,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     photos = PhotoEvents(handlers)
     on(parts["photo"].input, photos.put_in, ("photo",), **opened)
     on(parts["faces"].select, photos.choose)
+    on(parts["preset"].input, photos.choose_preset, ("preset",), **RAW)
     on(parts["bring_in"].click, photos.bring_in, ("photo", "preset"), concurrency_limit=16, **RAW)
     for name, method, inputs in (
         ("download_photo", "save_photo", None),
@@ -153,14 +154,10 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         on(parts[name].click, handlers.act("mark", action))
     for event in (parts["place"].click, parts["x"].submit, parts["y"].submit):
         on(event, handlers.place, ("x", "y"), **RAW)
-    settings = [parts[name] for name in ("w_plus", *RANGES)]
-    for name in ("w_plus", *RANGES):
+    for name in SETTINGS:
         parts[name].change(handlers.set(name), parts[name], parts["note"], **private, **RAW)
-    parts["defaults"].click(handlers.defaults, None, settings, **private)
-    opened = {"concurrency_limit": 4, **private}
-    parts["open_project"].upload(
-        handlers.open_project, parts["open_project"], [*outputs, *settings], **opened
-    )
+    on(parts["defaults"].click, handlers.defaults)
+    on(parts["open_project"].upload, handlers.open_project, ("open_project",), concurrency_limit=4)
 
 
 def make_page(handlers: Handlers) -> gr.Blocks:

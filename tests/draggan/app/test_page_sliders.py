@@ -234,7 +234,7 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     wait_until(lambda: other.input_value() == "0")
     page.click("#start")
     note_says(page, "Done")
-    assert session.history.now.title == "slim,smile"
+    assert session.history.now.title == "slim, smile"
     wait_until(lambda: slider.input_value() == "0")
 
 
