@@ -17,6 +17,10 @@ FILE = "dlib_face_recognition_resnet_model_v1.dat"
 LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 LOOK_SIDE = 512
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
+FROM_START, FROM_OWN = (
+    0.45,
+    0.5,
+)  # how far points by hand may lead from where they begin, and from the first picture
 
 
 class Identity:
@@ -58,20 +62,33 @@ def same_person(start: Face, face: Face) -> bool:
 
 
 class SamePerson:
-    """Whether a face is still who it was. Looks at a picture of LOOK_SIDE pixels, in about a tenth of a second.
+    """Whether a face is still who it was, at the start and in the person's first picture.
+
+    Stricter than dlib's threshold, which is for photos of other days: here pose, light and clothes stay, and people see
+    somebody else sooner. Looks at a picture of LOOK_SIDE pixels, in about a tenth of a second.
 
     same = SamePerson(face)
     same(other_face)           # True where nothing can be said: no face at the start, no weights of the descriptor
     """
 
     def __init__(self, start: Face):
-        self._first = self._describe(start) if _identity() else None
+        self._limits: list[tuple[np.ndarray, float]] = []  # descriptor, and how far from it one may be
+        first = self._describe(start) if _identity() else None
+        if first is None:
+            return
+        self._limits.append((first, FROM_START))
+        try:
+            own = self._describe(start.subject.face())
+        except ValueError:  # no seed makes it
+            return
+        if own is not None:
+            self._limits.append((own, max(FROM_OWN, identity_distance(own, first))))  # by edits before
 
     def __call__(self, face: Face) -> bool:
-        if self._first is None:
+        if not self._limits:
             return True
         now = self._describe(face)
-        return now is not None and identity_distance(self._first, now) <= SAME_PERSON
+        return now is not None and all(identity_distance(one, now) <= most for one, most in self._limits)
 
     @staticmethod
     def _describe(face: Face) -> np.ndarray | None:
