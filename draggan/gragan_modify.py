@@ -59,8 +59,8 @@ SCRIPTS = (
     *(READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, SEED_BEFORE, IN_OUR_WORDS),
     *(TO_THE_PICTURE, HISTORY_IN_SIGHT),
 )
-# The scroll bar is always there, or everything moves when the page grows, and a click misses. What is brought into
-# sight on a phone, by the keyboard too, stops above the bar at the bottom: see #go in page.css, where there is as much room.
+# The scroll bar is always there, or everything moves when the page grows, and a click misses. On a phone, what is
+# brought into sight, also by the keyboard, stops above the bar at the bottom: see page.css, which leaves as much room.
 HEAD = (
     "<style>html {overflow-y: scroll} @media (max-width: 700px) {html {scroll-padding-bottom: 96px}}</style>"
 )

@@ -10,13 +10,14 @@ SMALL = """() => [...document.querySelectorAll('button, input:not([type=file]), 
     .map(each => [each, each.getBoundingClientRect()]).filter(([, box]) => box.height < 44)
     .map(([each, box]) => `${each.tagName} ${each.id || each.className} ${box.height}`)"""
 
-# What the bar at the bottom lies over after one was brought into sight, as the keyboard does; and at the end of the page.
+# What the bar at the bottom lies over, once it was brought into sight as the keyboard does, or at the page's end.
 COVERED = """() => {
-    const bar = document.querySelector('#go'), bottom = each => Math.ceil(each.getBoundingClientRect().bottom - 1)
-    const top = () => bar.getBoundingClientRect().top
+    const bar = document.querySelector('#go'), top = () => bar.getBoundingClientRect().top
+    const bottom = each => Math.ceil(each.getBoundingClientRect().bottom - 1)
+    const show = each => each.scrollIntoView({block: 'nearest', behavior: 'instant'})
     const all = [...document.querySelectorAll('button, a, input:not([type=file]), [role=tab]')]
         .filter(each => each.offsetParent && !bar.contains(each))
-    const covered = all.filter(each => (each.scrollIntoView({block: 'nearest', behavior: 'instant'}), bottom(each) > top()))
+    const covered = all.filter(each => (show(each), bottom(each) > top()))
     scrollTo({top: document.body.scrollHeight, behavior: 'instant'})
     covered.push(...all.filter(each => bottom(each) > top()))
     return covered.map(each => `${each.tagName} ${each.id || each.className} ${bottom(each)} > ${top()}`)
