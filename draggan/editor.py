@@ -12,7 +12,7 @@ edit is done, where the handles are by now, and which state is the result.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -83,7 +83,7 @@ class EditTask:
         self._begun = self.start.reaching(self.plan.mask(self.start.generator.resolution, MASK_SIDE))
         self._drag: Drag | None = None
         # What it pulls; of a wink both eyes, unseen, as long as the other one is open: a face is symmetric.
-        self._pulled = self.plan
+        self._pulled, self._closed = self.plan, set()
         self._other: EditTask | None = None  # what is done in place of this: see _run
         self._steps = self._run()
 
@@ -118,6 +118,11 @@ class EditTask:
 
     def _run(self) -> Iterator[Progress]:
         start, began = self._begun, time.perf_counter()
+        edited = (
+            self.start.region is not None
+        )  # an eye is mostly closed by an edit; else it is looked for at need
+        if edited and (yield from self._with_closed()):
+            return None
         led = self._by_directions()
         if led is not None:
             seen = self.judge.look(led)
@@ -131,21 +136,11 @@ class EditTask:
             )  # fmt: skip
             if done:
                 return self._end("the landmarks have arrived")
-        closed = self._closed()
-        if closed and self._eyes <= closed:  # a drag would look for minutes for what there is already
-            self.result = self._result(self.start, False, CLOSED_ALREADY, 0, self._away)
-            return self._end(CLOSED_ALREADY)
-        if closed & self._eyes:  # one of two is closed: the other is to be
-            side, strength = SIDES[min(self._eyes - closed)], self.edits[self.name]
-            self._other = EditTask(
-                self.start, f"wink-{side}", strength, self.settings, self.goal, self.instant, self.sliders
-            )
-            yield from self._other
-            self.result, self.reason = self._other.result, self._other.reason
+        if not edited and (yield from self._with_closed()):
             return None
         if self.instant:
             return self._end("by direction alone" if led is not None else "no direction for this")
-        if (whole := named_part(self.edits)) and not closed:
+        if (whole := named_part(self.edits)) and not self._closed:
             self._pulled = self.judge.plan_of({whole: self.edits[self.name]})
         if led is None:
             yield from self._dragged(start, from_direction=False)
@@ -160,9 +155,25 @@ class EditTask:
                 self._end("no progress")
         return None
 
-    def _closed(self) -> set[int]:
-        """Which eyes are closed, where those are to be: by an edit before, or as the face is."""
-        return set(closed_eyes(self.start)) if self._eyes else set()
+    def _with_closed(self) -> Generator[Progress, None, bool]:
+        """Eyes are to be closed, and some are, by an edit before or as the face is: nothing, or the other one's wink.
+
+        True where that was all: a drag would look for minutes for what there is already.
+        """
+        self._closed = set(closed_eyes(self.start)) if self._eyes else set()
+        if self._closed and self._eyes <= self._closed:
+            self.result = self._result(self.start, False, CLOSED_ALREADY, 0, self._away)
+            self._end(CLOSED_ALREADY)
+            return True
+        if not self._closed & self._eyes:
+            return False
+        side, strength = SIDES[min(self._eyes - self._closed)], self.edits[self.name]
+        self._other = EditTask(
+            self.start, f"wink-{side}", strength, self.settings, self.goal, self.instant, self.sliders
+        )
+        yield from self._other
+        self.result, self.reason = self._other.result, self._other.reason
+        return True
 
     @property
     def _eyes(self) -> set[int]:
