@@ -24,7 +24,7 @@ from draggan.face import Face, Subject
 from draggan.generators.region import blend_mask
 from draggan.identity import same_person
 from draggan.instant import Sliders
-from draggan.judge import Judge, closed_eyes
+from draggan.judge import WEAKER, Judge, closed_eyes, has_landmarks
 from draggan.measures import SIDES
 from draggan.tasks import ANOTHER, Progress
 
@@ -35,7 +35,6 @@ FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
 MASK_SIDE = 256  # pixels, of the mask of an edit's region
 CLOSED_ALREADY = "the eyes are closed already"
-WEAKER = (0.8, 0.6, 0.4, 0.2)  # shares of a change that are tried where all of it makes another face
 
 
 @dataclass(frozen=True)
@@ -298,14 +297,6 @@ def as_progress(step: Step, face: Face | None = None, share: float | None = None
 def named_part(edits: Mapping[str, float]) -> str:
     """The edit that a single one is a part of; "" where it is none, or where there are several."""
     return EDITS[next(iter(edits))].part_of if len(edits) == 1 else ""
-
-
-def has_landmarks(face: Face) -> bool:
-    """Whether a face is found in its picture."""
-    try:
-        return face.points is not None
-    except ValueError:  # none, or no longer one
-        return False
 
 
 def edit_settings(subject: Subject, names: Iterable[str]) -> Settings:

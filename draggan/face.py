@@ -231,7 +231,7 @@ class Face:
         when asked for."""
         if self in kept:
             return
-        for name in ("picture", "points", "_by_eye", "base", "_drawn", "_previews"):
+        for name in ("picture", "points", "_by_eye", "_described", "base", "_drawn", "_previews"):
             self.__dict__.pop(name, None)
         if self.region:
             self.region.__dict__.pop("generator", None)

@@ -17,7 +17,8 @@ FILE = "dlib_face_recognition_resnet_model_v1.dat"
 LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 LOOK_SIDE = 512
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
-FROM_START, FROM_OWN = (
+# How far a picture may come from where points by hand or strong edits begin, and from the first one: see SamePerson.
+FROM_START, FROM_OWN = 0.45, 0.5
     0.45,
     0.5,
 )  # how far points by hand may lead from where they begin, and from the first picture
@@ -50,15 +51,23 @@ def _identity() -> Identity | None:
         return None
 
 
-def same_person(start: Face, face: Face) -> bool:
-    """Whether a face is still who it was at the start; True where the descriptor's weights are missing.
+def same_person(start: Face, face: Face, limit: float = SAME_PERSON) -> bool:
+    """Whether a face is still who it was at the start, by the distance of descriptors; True where the descriptor's weights are missing.
 
     NoFaceError where one has no landmarks. It looks at whole pictures, which are mostly drawn by then.
     """
     if face is start or not (identity := _identity()):
         return True
-    first, now = (identity.describe(each.picture, each.points) for each in (start, face))
-    return identity_distance(first, now) <= SAME_PERSON
+    first, now = (described(each, identity) for each in (start, face))
+    return identity_distance(first, now) <= limit
+
+
+def described(face: Face, identity: Identity) -> np.ndarray:
+    """The descriptor of a face's picture, kept with it. NoFaceError where it has no landmarks."""
+    kept = face.__dict__
+    if "_described" not in kept:
+        kept["_described"] = identity.describe(face.picture, face.points)
+    return kept["_described"]
 
 
 class SamePerson:

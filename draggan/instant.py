@@ -24,6 +24,7 @@ from torch import Tensor
 from draggan.edits import EDITS, find_edit, kept, plan_edit, reached, share
 from draggan.face import Face
 from draggan.generators.region import blend_mask
+from draggan.judge import WEAKER, is_whole
 from draggan.measures import measures
 from draggan.tasks import Progress
 
@@ -80,7 +81,8 @@ class Sliders:
         strongest, scales = max(map(abs, strengths.values()), default=0.0), {}
         for name, strength in strengths.items():
             others = ((other, s) for other, s in strengths.items() if other != name)
-            more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
+            # Of strengths up to 1, at which it was tried: farther on it would lead where no face is.
+            more = sum(min(1.0, abs(s)) * self._beside(name, strength, other, s) for other, s in others)
             scales[name] = strength * self.scale(name, strength) * (1 + more)
         weights = {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()}
         first = {name: scale for name, scale in scales.items() if EDITS[name].by_motion}
@@ -92,6 +94,15 @@ class Sliders:
         if len(first) == len(scales):
             return self._first[1]
         return self._moved(scales, weights, self._first[1])
+
+    def whole(self, strengths: Mapping[str, float]) -> tuple[Face, dict[str, float]]:
+        """The face with the edits, and how strong they are: less where all of it is no whole face of the person."""
+        for part in (1.0, *WEAKER):
+            weaker = {name: round(part * s, 2) for name, s in strengths.items()}
+            face = self.face(weaker)
+            if is_whole(self.start, face, weaker):
+                return face, weaker
+        return self.start, {}
 
     def _moved(
         self,
@@ -211,6 +222,7 @@ class SliderTask:
         self._wanted: dict[str, float] = {}
         self._moved = 0.0  # when
         self._released = False
+        self.short = False  # the face would not have been whole: the sliders went back
         self._cost = np.inf  # seconds of the last whole picture
 
     @property
@@ -247,11 +259,12 @@ class SliderTask:
                 time.sleep(0.02)
                 yield Progress(step)
             else:
-                face = self.sliders.face(wanted) if wanted else self.sliders.start
+                face, reached = self.sliders.whole(wanted) if wanted else (self.sliders.start, wanted)
                 face.picture  # noqa: B018  drawn here, in the time of the task
                 self._cost = time.perf_counter() - began
                 if wanted is self._wanted:
-                    self._face, self.strengths = face, wanted
+                    self.short = reached != wanted
+                    self._face, self.strengths, self._wanted = face, reached, reached
                 step += 1
                 yield Progress(step, self._cost, face=face)
 

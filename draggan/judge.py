@@ -14,10 +14,12 @@ import numpy as np
 
 from draggan.edits import EDITS, Plan, kept, plan_edits, reached, share, shortest
 from draggan.face import Face
+from draggan.identity import FROM_START, SAME_PERSON, same_person
 from draggan.measures import SIDES, measures
 
 NEARLY = 0.12  # share of the way that may be missing where an edit is shown by the measures it is judged by
 CLOSED = 0.12  # eye opening at which an eye is closed, whatever it was before
+WEAKER = (0.8, 0.6, 0.4, 0.2)  # shares of a change that are tried where all of it makes another face
 # What an edit falls short in, by the measure; plain words, which the app has in Chinese, too.
 SHORT = {
     "jaw_width": "the jaw has moved too little",
@@ -102,6 +104,24 @@ class Judge:
             return SHORT["kept"]
         eye = EDITS[least].eye
         return SHORT.get(shortest(least, self._plans[least], self._first[eye], seen[eye]), SHORT[None])
+
+
+def has_landmarks(face: Face) -> bool:
+    """Whether a face is found in its picture."""
+    try:
+        return face.points is not None
+    except ValueError:  # none, or no longer one
+        return False
+
+
+def is_whole(start: Face, face: Face, edits: Mapping[str, float]) -> bool:
+    """Whether edits have left a whole face, of the person at the start.
+
+    Beyond strength 1, for which they were made, together they tear a mouth while dlib still knows the person; so there
+    it must know the person better.
+    """
+    limit = SAME_PERSON if max(map(abs, edits.values()), default=0.0) <= 1 else FROM_START
+    return face is start or (has_landmarks(face) and same_person(start, face, limit))
 
 
 def eye_of(name: str) -> int | None:

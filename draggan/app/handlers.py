@@ -248,7 +248,7 @@ class Handlers:
     def follow(self, request: gr.Request) -> Iterator[Values]:
         try:
             for view in self.session(request).watch():
-                yield self.shown(view, request, sliders=False)
+                yield self.shown(view, request, sliders=view.message.key == "slid_short")  # they go back
         except ERRORS as error:
             yield self.error(error, request)
 

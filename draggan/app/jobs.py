@@ -161,7 +161,7 @@ def slide(task: SliderTask, start: Entry, stage: Stage, stopping: Stopping) -> O
     strengths = task.strengths
     entry = stage.entry(task.face, title_of(strengths) or "sliders", strengths, start)
     here = start.path.exists()  # not where it is long past
-    return Outcome(Message("slid"), entry, compared=start if here else None)
+    return Outcome(Message("slid_short" if task.short else "slid"), entry, compared=start if here else None)
 
 
 def title_of(edits: Mapping[str, float]) -> str:

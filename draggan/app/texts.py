@@ -188,6 +188,8 @@ EN = {
     "photo_ready": "The face of your photo. Choose an edit, or click points; the change goes back into the photo.",
     "sliding": "The face follows …",
     "slid": "**Start** lets the drag do the rest from here. Undo brings the face before it back.",
+    "slid_short": "Farther on it would be another face, or none: the sliders went back to where it is whole. Lower one "
+    "of them to move another one farther.",
     "stopped_sliding": "Stopped.",
     "sliders_how": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest.",
     "sliders_some": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest. "
@@ -415,6 +417,7 @@ ZH = {
     "photo_ready": "这是您照片中的脸。请选择一个编辑，或在图上点击；改变会放回照片。",
     "sliding": "人脸正在跟随……",
     "slid": "按**开始**由拖动完成其余部分。撤销可回到之前的脸。",
+    "slid_short": "再往前就不再是同一张完整的脸：滑块已退回到脸还完整的位置。可降低一个滑块，再移动另一个。",
     "stopped_sliding": "已停止。",
     "sliders_how": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。",
     "sliders_some": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。"
