@@ -19,9 +19,6 @@ LOOK_SIDE = 512
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
 # How far a picture may come from where points by hand or strong edits begin, and from the first one: see SamePerson.
 FROM_START, FROM_OWN = 0.45, 0.5
-    0.45,
-    0.5,
-)  # how far points by hand may lead from where they begin, and from the first picture
 
 
 class Identity:
@@ -52,7 +49,7 @@ def _identity() -> Identity | None:
 
 
 def same_person(start: Face, face: Face, limit: float = SAME_PERSON) -> bool:
-    """Whether a face is still who it was at the start, by the distance of descriptors; True where the descriptor's weights are missing.
+    """Whether a face is still who it was at the start; True where the descriptor's weights are missing.
 
     NoFaceError where one has no landmarks. It looks at whole pictures, which are mostly drawn by then.
     """
