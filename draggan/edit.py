@@ -46,9 +46,9 @@ class Edit:
     scales: tuple[float, float] = (0.5, 2.5)  # least and most of a direction; beyond, a face falls apart
     farthest: float = 0.0  # the most where a face does not show the edit otherwise
     least_steps: int = 0  # of a drag from the start; it does not count as done before
-    # The edit that is done, and then drawn in this one's region alone. A wink: landmarks, which know faces as
-    # symmetric, would read a single closed eye as half open.
+    # The edit that is done, and then drawn in this one's region alone: of a wink, that of both eyes.
     part_of: str = ""
+    eye: int | None = None  # the one that it is judged by (0: left in the picture, 1: right); see one_eye.py
     by_motion: bool = False  # alone, it moves the face's own pixels, and nothing is drawn anew
     drag_on: bool = True  # a drag may go on from where a direction led; else it begins anew
     drag: dict = field(default_factory=dict)  # settings of the drag that differ from its defaults

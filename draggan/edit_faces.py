@@ -54,6 +54,7 @@ from draggan.identity import Identity, identity_distance, outside_change
 from draggan.instant import learned_as
 from draggan.inversion import PRESETS as INVERSIONS
 from draggan.landmarks import BACKENDS, LandmarkDetector, landmark_detector
+from draggan.measures import measures
 from draggan.model_list import model_name, open_model, table
 from draggan.photo_batch import PhotoSource, list_photos, parse_faces
 from draggan.photo_editor import PhotoSubject
@@ -329,7 +330,9 @@ def settings_for(subject: Subject, names: Iterable[str], options: Options) -> Se
 
 def shows(name: str, strength: float, arrived: bool, before: Face, after: Face) -> bool:
     """Whether a face shows an edit: by its rule at the default strength, else by the landmarks' way."""
-    by_rule = reached(name, before.measures, after.measures) if strength == 1 else None
+    if strength != 1:
+        return arrived
+    by_rule = reached(name, *(measures(face.points_by(EDITS[name].eye)) for face in (before, after)))
     return arrived if by_rule is None else by_rule
 
 

@@ -12,19 +12,20 @@ edit is done, where the handles are by now, and which state is the result.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from draggan.drag import Drag, Settings, Step, with_settings
-from draggan.edits import EDITS, Plan, kept, plan_edits, reached, share, shortest
+from draggan.edits import EDITS, Plan
 from draggan.face import Face, Subject
 from draggan.generators.region import blend_mask
 from draggan.identity import same_person
 from draggan.instant import Sliders
-from draggan.measures import measures
+from draggan.judge import WEAKER, Judge, closed_eyes, has_landmarks
+from draggan.measures import SIDES
 from draggan.tasks import ANOTHER, Progress
 
 LOOK_EVERY = 4  # steps; a look costs about as much as one
@@ -32,23 +33,8 @@ FIRST_LOOK = 8  # until then the tracker is right about the handles; starting an
 LOOKS_PATIENCE = 8  # looks without a gain until an edit is given up
 FINISH_PATIENCE = 4  # the same after a direction
 GAIN = 0.02  # share of the way that counts as one
-NEARLY = 0.12  # share of the way that may be missing where an edit is shown by the measures it is judged by
 MASK_SIDE = 256  # pixels, of the mask of an edit's region
-CLOSED = 0.14  # eye opening at which eyes are closed, whatever they were before
 CLOSED_ALREADY = "the eyes are closed already"
-WEAKER = (0.8, 0.6, 0.4, 0.2)  # shares of a change that are tried where all of it makes another face
-# What an edit falls short in, by the measure; plain words, which the app has in Chinese, too.
-SHORT = {
-    "jaw_width": "the jaw has moved too little",
-    "mouth_width": "the width of the mouth has changed too little",
-    "mouth_lift": "the corners of the mouth have moved too little",
-    "lip_gap": "the lips have parted too little",
-    "eye_opening": "the lids have moved too little",
-    "eye_opening_left": "the lids of the eye on the left have moved too little",
-    "eye_opening_right": "the lids of the eye on the right have moved too little",
-    None: "the points have moved too little",
-    "kept": "something else in the face has moved along",
-}
 
 
 @dataclass(frozen=True)
@@ -80,23 +66,25 @@ class EditTask:
     instant: bool = False  # the directions alone, without the drag
     sliders: Sliders | None = None  # of this face, if there are any: what they know is not tried again
     plan: Plan = field(init=False)
+    judge: Judge = field(init=False)
     result: Result = field(init=False)
     reason: str | None = field(init=False, default=None)
 
     def __post_init__(self):
         named = isinstance(self.edits, str)
         self.edits = {self.edits: self.strength} if named else dict(sorted(self.edits.items()))
-        self._points = self.start.points
-        self.plan = self._plan(self.edits)
-        self._plans = {name: self._plan({name: strength}) for name, strength in self.edits.items()}
+        self.judge = Judge(self.start, self.edits, self.goal)
+        self.plan = self.judge.plan
         self.settings = self.settings or edit_settings(self.start.subject, self.edits)
         self._away = np.linalg.norm(self.plan.handles - self.plan.targets, axis=1).mean()
         self.result = self._result(self.start, False, "not started", 0, self._away)
         # The face that the drag at work began with, and the drag; its changes stay where the edits may reach.
         self._begun = self.start.reaching(self.plan.mask(self.start.generator.resolution, MASK_SIDE))
         self._drag: Drag | None = None
-        self._whole: EditTask | None = None  # the edit that this one is a part of
-        self._steps = self._run_part() if named_part(self.edits) else self._run()
+        # What it pulls; of a wink both eyes, unseen, as long as the other one is open: a face is symmetric.
+        self._pulled, self._closed = self.plan, set()
+        self._other: EditTask | None = None  # what is done in place of this: see _run
+        self._steps = self._run()
 
     def __iter__(self) -> Iterator[Progress]:
         return self._steps
@@ -119,33 +107,40 @@ class EditTask:
 
     @property
     def face(self) -> Face:
-        if self.reason is None and self._whole is not None:
-            return self._part(self._whole.face)
+        if self.reason is None and self._other is not None:
+            return self._other.face
         if self.reason is None and self._drag is not None:
-            return self._begun.with_styles(self._drag.styles)
+            return self._shown(self._begun.with_styles(self._drag.styles))
         return self.result.face
 
     # --- the steps --------------------------------------------------------------------------------------------
 
     def _run(self) -> Iterator[Progress]:
         start, began = self._begun, time.perf_counter()
+        edited = (
+            self.start.region is not None
+        )  # an eye is mostly closed by an edit; else it is looked for at need
+        if edited and (yield from self._with_closed()):
+            return None
         led = self._by_directions()
         if led is not None:
-            handles = led.points[list(self.plan.indices)]
+            seen = self.judge.look(led)
+            handles = self.judge.points(led)[list(self.plan.indices)]
             distance = float(np.linalg.norm(handles - self.plan.targets, axis=1).mean())
-            done = self._done(led.points)
+            done = self.judge.done(seen)
             self.result = self._result(led, done, "by direction", 0, distance)
             yield Progress(
                 0, time.perf_counter() - began, handles=handles, distance=distance, face=led,
-                share=self.share_of(led.points),
+                share=self.judge.share(seen),
             )  # fmt: skip
             if done:
                 return self._end("the landmarks have arrived")
+        if not edited and (yield from self._with_closed()):
+            return None
         if self.instant:
             return self._end("by direction alone" if led is not None else "no direction for this")
-        if self._closed_already():  # a drag would look for minutes for what there is already
-            self.result = self._result(self.start, False, CLOSED_ALREADY, 0, self._away)
-            return self._end(CLOSED_ALREADY)
+        if (whole := named_part(self.edits)) and not self._closed:
+            self._pulled = self.judge.plan_of({whole: self.edits[self.name]})
         if led is None:
             yield from self._dragged(start, from_direction=False)
             return None
@@ -159,34 +154,41 @@ class EditTask:
                 self._end("no progress")
         return None
 
-    def _run_part(self) -> Iterator[Progress]:
-        """Do the whole edit, unseen, and draw it in this one's region."""
-        strengths = {named_part(self.edits): self.edits[self.name]}
-        self._whole = EditTask(self.start, strengths, 1.0, None, self.goal, self.instant, self.sliders)
-        for progress in self._whole:
-            yield replace(progress, face=progress.face and self._part(progress.face))
-        self.result = replace(self._whole.result, face=self._part(self._whole.result.face))
-        self.reason = self._whole.reason
+    def _with_closed(self) -> Generator[Progress, None, bool]:
+        """Eyes are to be closed, and some are, by an edit before or as the face is: nothing, or the other one's wink.
 
-    def _part(self, whole: Face) -> Face:
+        True where that was all: a drag would look for minutes for what there is already.
+        """
+        self._closed = set(closed_eyes(self.start)) if self._eyes else set()
+        if self._closed and self._eyes <= self._closed:
+            self.result = self._result(self.start, False, CLOSED_ALREADY, 0, self._away)
+            self._end(CLOSED_ALREADY)
+            return True
+        if not self._closed & self._eyes:
+            return False
+        side, strength = SIDES[min(self._eyes - self._closed)], self.edits[self.name]
+        self._other = EditTask(
+            self.start, f"wink-{side}", strength, self.settings, self.goal, self.instant, self.sliders
+        )
+        yield from self._other
+        self.result, self.reason = self._other.result, self._other.reason
+        return True
+
+    @property
+    def _eyes(self) -> set[int]:
+        """The eyes (0: left in the picture, 1: right) that are to be closed, and nothing else is."""
+        one = next(iter(self.edits)) if len(self.edits) == 1 else ""
+        return {"close-eyes": {0, 1}, "wink-left": {0}, "wink-right": {1}}.get(one, set())
+
+    def _shown(self, dragged: Face) -> Face:
+        """What is shown of a face as a drag makes it: of a wink, the one eye."""
+        if not named_part(self.edits):
+            return dragged
         start, root = self.start, self.start.subject.generator
-        if whole is start:
-            return start
         soft = self.plan.mask(root.resolution, 4 * start.base.resolution, soft=True)
-        return start.inside(blend_mask(root, soft), whole.styles).reaching(
+        return start.inside(blend_mask(root, soft), dragged.styles).reaching(
             self.plan.mask(root.resolution, MASK_SIDE)
         )
-
-    def _closed_already(self) -> bool:
-        """Eyes are to be closed, and nothing else, that are closed: by an edit before, or as the face is."""
-        now = self.start.measures
-        if list(self.edits) != ["close-eyes"]:
-            return False
-        try:
-            own = self.start.subject.face().measures
-        except ValueError:  # of no seed, or without landmarks
-            own = now
-        return reached("close-eyes", own, now) or max(now[m] for m in EDITS["close-eyes"].shows) <= CLOSED
 
     def _by_directions(self) -> Face | None:
         """The face by directions alone; None where they are missing or do not help."""
@@ -208,7 +210,7 @@ class EditTask:
         return (False, True) if self.start.subject.drag_anew_first else (True, False)
 
     def _dragged(self, start: Face, from_direction: bool) -> Iterator[Progress]:
-        plan, size = self.plan, start.generator.resolution
+        plan, size, judge = self._pulled, start.generator.resolution, self.judge
         drag = Drag(
             start.generator, start.styles, self._handles(start, size), plan.targets,
             plan.mask(size, MASK_SIDE), self.settings,
@@ -216,24 +218,26 @@ class EditTask:
         self._begun, self._drag, self.reason = start, drag, None
         least_steps = 0 if from_direction else max(EDITS[name].least_steps for name in self.edits)
         patience = FINISH_PATIENCE if from_direction else LOOKS_PATIENCE
-        best, looks_without_gain = self._margin(start.points) if from_direction else -np.inf, 0
+        best, looks_without_gain = judge.margin(judge.look(start)) if from_direction else -np.inf, 0
         while True:
             step = drag.step()
             over = drag.stopped or ("step limit" if step.number >= self.settings.max_steps else None)
             if not over and (step.number < FIRST_LOOK or step.number % LOOK_EVERY):
                 yield as_progress(step)
                 continue
-            face = start.with_styles(drag.styles)
-            if not has_landmarks(face):
+            dragged = start.with_styles(drag.styles)
+            face = self._shown(dragged)
+            if not has_landmarks(face) or not has_landmarks(dragged):
                 yield as_progress(step)
                 return self._end("the face was lost")
-            margin = self._margin(face.points)
+            seen = judge.look(face)
+            margin = judge.margin(seen)
             looks_without_gain = 0 if margin > best + GAIN else looks_without_gain + 1
-            done = self._done(face.points) and step.number >= least_steps
+            done = judge.done(seen) and step.number >= least_steps
             if margin > best + GAIN or done:  # of two states as good, the one that changed less
                 best = margin
                 self.result = self._result(face, done, "stopped", step.number, step.distances.mean())
-            yield as_progress(step, face, self.share_of(face.points))
+            yield as_progress(step, face, judge.share(seen))
             if done:
                 return self._end("the landmarks have arrived")
             if over in ("step limit", "numbers ran away"):
@@ -241,47 +245,17 @@ class EditTask:
             if looks_without_gain >= patience:
                 return self._end("no progress")
             if over or step.number > FIRST_LOOK:  # the landmarks' word for where the handles are by now
-                drag.set_points(self._handles(face, size), plan.targets)
+                drag.set_points(self._handles(dragged, size), plan.targets)
 
     def _handles(self, face: Face, size: int) -> np.ndarray:
-        """Where the plan's landmarks are in a face, (K, 2), inside the picture."""
-        return np.clip(face.points[list(self.plan.indices)], 0, size - 1)
-
-    def _plan(self, edits: Mapping[str, float]) -> Plan:
-        """The edits' plan with all points inside the picture."""
-        plan, size = plan_edits(edits, self._points), self.start.generator.resolution
-        return replace(
-            plan, targets=np.clip(plan.targets, 0, size - 1), handles=np.clip(plan.handles, 0, size - 1)
-        )
-
-    # --- how far it is ----------------------------------------------------------------------------------------
-
-    def share_of(self, points: np.ndarray) -> float:
-        """Share of the way that landmarks (68, 2) show: of several edits that of the least advanced one."""
-        return min(self._shares(points).values())
-
-    def _shares(self, points: np.ndarray) -> dict[str, float]:
-        return {name: share(name, plan, self._points, points) for name, plan in self._plans.items()}
-
-    def _done(self, points: np.ndarray) -> bool:
-        """The goal is met; or nearly, and by the measures that the edits are judged by: more costs likeness."""
-        margin = self._margin(points)
-        if margin >= 0 or self.goal is not None or margin < -NEARLY:
-            return margin >= 0
-        before, now = measures(self._points), measures(points)
-        return all(s <= 1 and reached(name, before, now) for name, s in self.edits.items())
-
-    def _margin(self, points: np.ndarray) -> float:
-        """How far the landmarks are beyond the goal, and from what must not change; below 0 one is not met."""
-        beyond = min(
-            found - (EDITS[name].goal if self.goal is None else self.goal)
-            for name, found in self._shares(points).items()
-        )
-        return min(beyond, *(kept(name, self._points, points) for name in self.edits))
+        """Where the pulled landmarks are in a face, (K, 2), inside the picture."""
+        points = self.judge.points(face) if self._pulled is self.plan else face.points
+        return np.clip(points[list(self._pulled.indices)], 0, size - 1)
 
     def _result(self, face: Face, ok: bool, reason: str, steps: int, mean_distance: float) -> Result:
-        away = np.linalg.norm(face.points[list(self.plan.indices)] - self.plan.targets, axis=1).mean()
-        return Result(face, ok, reason, steps, self.share_of(face.points), float(mean_distance), float(away))
+        points, share = self.judge.points(face), self.judge.share(self.judge.look(face))
+        away = np.linalg.norm(points[list(self.plan.indices)] - self.plan.targets, axis=1).mean()
+        return Result(face, ok, reason, steps, share, float(mean_distance), float(away))
 
     def _end(self, reason: str) -> None:
         self.reason = reason
@@ -300,7 +274,7 @@ class EditTask:
             if has_landmarks(face) and same_person(self.start, face):
                 best = face
                 break
-        ok = best is not self.start and self._done(best.points)
+        ok = best is not self.start and self.judge.done(self.judge.look(best))
         self.result = self._result(best, ok, ANOTHER, found.steps, found.mean_distance)
 
     @property
@@ -308,13 +282,9 @@ class EditTask:
         """In plain words what the result falls short in; "" where it is what was asked."""
         if self.result.ok:
             return ""
-        if self._whole is not None:
-            return self._whole.short
-        points, shares = self.result.face.points, self._shares(self.result.face.points)
-        least = min(shares, key=shares.get)
-        if shares[least] >= (EDITS[least].goal if self.goal is None else self.goal):
-            return SHORT["kept"]
-        return SHORT.get(shortest(least, self._plans[least], self._points, points), SHORT[None])
+        if self._other is not None:
+            return self._other.short
+        return self.judge.short(self.judge.look(self.result.face))
 
 
 def as_progress(step: Step, face: Face | None = None, share: float | None = None) -> Progress:
@@ -329,18 +299,13 @@ def named_part(edits: Mapping[str, float]) -> str:
     return EDITS[next(iter(edits))].part_of if len(edits) == 1 else ""
 
 
-def has_landmarks(face: Face) -> bool:
-    """Whether a face is found in its picture."""
-    try:
-        return face.points is not None
-    except ValueError:  # none, or no longer one
-        return False
-
-
 def edit_settings(subject: Subject, names: Iterable[str]) -> Settings:
     """Settings of the drag that suit edits of a subject; of several at once, the gentlest of each."""
     each = [
-        with_settings(Settings(**EDITS[name].drag), **subject.drag_settings.get(name, {})) for name in names
+        with_settings(
+            Settings(**EDITS[name].drag), **subject.drag_settings.get(EDITS[name].part_of or name, {})
+        )
+        for name in names
     ]
     return replace(
         each[0],

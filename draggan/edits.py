@@ -17,6 +17,7 @@ from draggan.edit import Edit, EditError, Plan
 from draggan.edit_toml import MORE_EDITS, read_folder
 from draggan.frame import Ellipse, Frame, frame
 from draggan.measures import EYES, SIDES, measures
+from draggan.one_eye import eye_region
 
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and the lower point below it
 MAX_STRENGTH = 2.0
@@ -135,12 +136,7 @@ def _smiling(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
 
 def _eyes(points: np.ndarray, face: Frame, eyes: tuple[int, ...] = (0, 1)) -> tuple[Ellipse, ...]:
     """Eyes (0: left in the picture, 1: right) with their lids, up to the brows."""
-    ellipses = []
-    for eye_points in (points[list(EYES[eye])] for eye in eyes):
-        width = float(np.linalg.norm(eye_points[3] - eye_points[0]))
-        centre = eye_points.mean(axis=0)
-        ellipses.append(Ellipse(centre, (0.8 * width, 0.5 * width), face.across, feather=0.45))
-    return tuple(ellipses)
+    return tuple(eye_region(points, face, eye) for eye in eyes)
 
 
 def _mouth_and_eyes(points: np.ndarray, face: Frame) -> tuple[Ellipse, ...]:
@@ -171,6 +167,17 @@ SLIM_DRAG = {"lr": 0.003, "mask_weight": 20.0}
 SMILE_DRAG = {"lr": 0.006, "mask_weight": 6.0}
 EYES_DRAG = {"lr": 0.005, "mask_weight": 20.0}
 
+# Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
+CLOSING = {
+    "goal": 0.45,
+    "aim": 0.65,
+    "scales": (2.0, 2.75),  # lids meet some way after landmarks say so, at little cost
+    "farthest": 3.0,  # eyes in shadow and lids deep in their sockets
+    "least_steps": 32,
+    "drag_on": False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
+    "drag": EYES_DRAG,
+}
+
 EDITS = {
     edit.name: edit
     for edit in (
@@ -191,31 +198,21 @@ EDITS = {
             aim=0.35,
             drag=SMILE_DRAG,
         ),
-        # Landmarks read closed lids as half open: half the way by them, but not before the lids have met.
         Edit(
             *("close-eyes", "Close eyes", _close_eyes, _eyes, False),
             shows=("eye_opening_left", "eye_opening_right"),
-            goal=0.45,
-            aim=0.65,
-            scales=(2.0, 2.75),  # lids meet some way after landmarks say so, at little cost
-            farthest=3.0,  # eyes in shadow and lids deep in their sockets
-            least_steps=32,
-            drag_on=False,  # landmarks are not on closed lids: pulled by them, eyes dissolve
-            drag=EYES_DRAG,
+            **CLOSING,
         ),
-        Edit(
-            *("wink-left", "Wink (left)", partial(_close_eyes, eyes=(0,)), partial(_eyes, eyes=(0,)), False),
-            part_of="close-eyes",
-        ),
-        Edit(
-            *(
-                "wink-right",
-                "Wink (right)",
-                partial(_close_eyes, eyes=(1,)),
-                partial(_eyes, eyes=(1,)),
-                False,
-            ),
-            part_of="close-eyes",
+        *(
+            Edit(
+                *(f"wink-{side}", f"Wink ({side})"),
+                *(partial(_close_eyes, eyes=(eye,)), partial(_eyes, eyes=(eye,)), False),
+                shows=(f"eye_opening_{side}",),
+                part_of="close-eyes",
+                eye=eye,
+                **CLOSING,
+            )
+            for eye, side in enumerate(SIDES)
         ),
         Edit("neutral", "Neutral", _neutral, _mouth_and_eyes, False, drag=SMILE_DRAG),
         Edit("open-eyes", "Open eyes", _open_eyes, _eyes, True, ("eye_opening",)),
@@ -285,7 +282,10 @@ def plan_edits(strengths: dict[str, float], points: np.ndarray) -> Plan:
 
 
 def reached(name: str, before: dict[str, float], after: dict[str, float]) -> bool | None:
-    """Whether the face shows the edit at its default strength, by `measures`; None for edits without a rule."""
+    """Whether the face shows the edit at its default strength, by `measures`; None for edits without a rule.
+
+    Of an edit of one eye by those of the landmarks by which it is judged, see Face.points_by.
+    """
     if name == "slim":
         return after["jaw_width"] <= 0.95 * before["jaw_width"]
     if name == "smile":
@@ -294,7 +294,7 @@ def reached(name: str, before: dict[str, float], after: dict[str, float]) -> boo
             and after["mouth_lift"] - before["mouth_lift"] >= 0.02
             and abs(after["lip_gap"] - before["lip_gap"]) <= KEPT
         )
-    if name == "close-eyes":
+    if "close-eyes" in (name, EDITS[name].part_of):
         return all(after[m] <= 0.60 * before[m] for m in EDITS[name].shows)
     return None
 

@@ -48,7 +48,7 @@ from draggan.app.scripts import (
     VISITOR,
 )
 from draggan.app.sessions import LIVE_SESSIONS, Sessions
-from draggan.app.settings import RANGES
+from draggan.app.settings import SETTINGS
 from draggan.edits import EDITS, report_problems
 from draggan.generators import DEFAULT_MODEL
 from draggan.model_list import model_name, table
@@ -59,8 +59,11 @@ SCRIPTS = (
     *(READ_ALOUD, RESET_SLIDERS, REMEMBER, KEYS, UNSAVED, SEED_BEFORE, IN_OUR_WORDS),
     *(TO_THE_PICTURE, HISTORY_IN_SIGHT),
 )
-# The scroll bar is always there, or everything moves when the page grows, and a click misses.
-HEAD = "<style>html {overflow-y: scroll}</style>"
+# The scroll bar is always there, or everything moves when the page grows, and a click misses. On a phone, what is
+# brought into sight, also by the keyboard, stops above the bar at the bottom: see page.css, which leaves as much room.
+HEAD = (
+    "<style>html {overflow-y: scroll} @media (max-width: 700px) {html {scroll-padding-bottom: 96px}}</style>"
+)
 # Not preprocessed: what is no number, or out of range, the session says better than Gradio does.
 RAW = {"preprocess": False}
 DOWNLOAD = "() => document.querySelector('#photo-file')?.click()"
@@ -111,6 +114,7 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
     photos = PhotoEvents(handlers)
     on(parts["photo"].input, photos.put_in, ("photo",), **opened)
     on(parts["faces"].select, photos.choose)
+    on(parts["preset"].input, photos.choose_preset, ("preset",), **RAW)
     on(parts["bring_in"].click, photos.bring_in, ("photo", "preset"), concurrency_limit=16, **RAW)
     for name, method, inputs in (
         ("download_photo", "save_photo", None),
@@ -153,14 +157,10 @@ def wire(page: gr.Blocks, parts: dict, handlers: Handlers) -> None:
         on(parts[name].click, handlers.act("mark", action))
     for event in (parts["place"].click, parts["x"].submit, parts["y"].submit):
         on(event, handlers.place, ("x", "y"), **RAW)
-    settings = [parts[name] for name in ("w_plus", *RANGES)]
-    for name in ("w_plus", *RANGES):
+    for name in SETTINGS:
         parts[name].change(handlers.set(name), parts[name], parts["note"], **private, **RAW)
-    parts["defaults"].click(handlers.defaults, None, settings, **private)
-    opened = {"concurrency_limit": 4, **private}
-    parts["open_project"].upload(
-        handlers.open_project, parts["open_project"], [*outputs, *settings], **opened
-    )
+    on(parts["defaults"].click, handlers.defaults)
+    on(parts["open_project"].upload, handlers.open_project, ("open_project",), concurrency_limit=4)
 
 
 def make_page(handlers: Handlers) -> gr.Blocks:

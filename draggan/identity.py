@@ -17,6 +17,8 @@ FILE = "dlib_face_recognition_resnet_model_v1.dat"
 LIMITS = {"slim": (0.40, 0.03), "smile": (0.45, 0.03), "close-eyes": (0.40, 0.03)}
 LOOK_SIDE = 512
 SAME_PERSON = 0.6  # dlib's own threshold: 99.4 % on Labeled Faces in the Wild
+# How far a picture may come from where points by hand or strong edits begin, and from the first one: see SamePerson.
+FROM_START, FROM_OWN = 0.45, 0.5
 
 
 class Identity:
@@ -46,32 +48,53 @@ def _identity() -> Identity | None:
         return None
 
 
-def same_person(start: Face, face: Face) -> bool:
+def same_person(start: Face, face: Face, limit: float = SAME_PERSON) -> bool:
     """Whether a face is still who it was at the start; True where the descriptor's weights are missing.
 
     NoFaceError where one has no landmarks. It looks at whole pictures, which are mostly drawn by then.
     """
     if face is start or not (identity := _identity()):
         return True
-    first, now = (identity.describe(each.picture, each.points) for each in (start, face))
-    return identity_distance(first, now) <= SAME_PERSON
+    first, now = (described(each, identity) for each in (start, face))
+    return identity_distance(first, now) <= limit
+
+
+def described(face: Face, identity: Identity) -> np.ndarray:
+    """The descriptor of a face's picture, kept with it. NoFaceError where it has no landmarks."""
+    kept = face.__dict__
+    if "_described" not in kept:
+        kept["_described"] = identity.describe(face.picture, face.points)
+    return kept["_described"]
 
 
 class SamePerson:
-    """Whether a face is still who it was. Looks at a picture of LOOK_SIDE pixels, in about a tenth of a second.
+    """Whether a face is still who it was, at the start and in the person's first picture.
+
+    Stricter than dlib's threshold, which is for photos of other days: here pose, light and clothes stay, and people see
+    somebody else sooner. Looks at a picture of LOOK_SIDE pixels, in about a tenth of a second.
 
     same = SamePerson(face)
     same(other_face)           # True where nothing can be said: no face at the start, no weights of the descriptor
     """
 
     def __init__(self, start: Face):
-        self._first = self._describe(start) if _identity() else None
+        self._limits: list[tuple[np.ndarray, float]] = []  # descriptor, and how far from it one may be
+        first = self._describe(start) if _identity() else None
+        if first is None:
+            return
+        self._limits.append((first, FROM_START))
+        try:
+            own = self._describe(start.subject.face())
+        except ValueError:  # no seed makes it
+            return
+        if own is not None:
+            self._limits.append((own, max(FROM_OWN, identity_distance(own, first))))  # by edits before
 
     def __call__(self, face: Face) -> bool:
-        if self._first is None:
+        if not self._limits:
             return True
         now = self._describe(face)
-        return now is not None and identity_distance(self._first, now) <= SAME_PERSON
+        return now is not None and all(identity_distance(one, now) <= most for one, most in self._limits)
 
     @staticmethod
     def _describe(face: Face) -> np.ndarray | None:

@@ -24,12 +24,15 @@ from torch import Tensor
 from draggan.edits import EDITS, find_edit, kept, plan_edit, reached, share
 from draggan.face import Face
 from draggan.generators.region import blend_mask
+from draggan.judge import WEAKER, is_whole
+from draggan.measures import measures
 from draggan.tasks import Progress
 
 CORRECTIONS = 3  # of a direction's scale, at most; each costs a picture and its landmarks
 ENOUGH, MIDDLE = 1.16, 1.08  # times the aim: up to where a scale may stay, and what a correction heads for
 SHORT = 2.0  # how much more too short counts than too far: the drag that mends it changes the face more
 KEEPING = 5.0  # how much what must not change counts beside the way, for the choice of a scale
+SEEN = 0.25  # the scale at which a face is drawn nearly as its styles are
 NO_HELP = 0.05  # share of the way below which a direction is not worth its change of the face
 BESIDE = (-0.3, 0.4)  # what share more or less of it an edit may be given for another one beside it
 RAMP = 0.2  # an edit weaker than this share of the strongest one has its region come in by degrees
@@ -61,7 +64,7 @@ class Sliders:
         find_edit(name, strength)
         if name not in self.available:
             return 0.0
-        name, sign = learned_as(name), _sign(strength)
+        sign = _sign(strength)
         if (name, sign) not in self._tried:
             self._tried[name, sign] = self._try(name, sign)
         return self._tried[name, sign]
@@ -78,7 +81,8 @@ class Sliders:
         strongest, scales = max(map(abs, strengths.values()), default=0.0), {}
         for name, strength in strengths.items():
             others = ((other, s) for other, s in strengths.items() if other != name)
-            more = sum(abs(s) * self._beside(name, strength, other, s) for other, s in others)
+            # Of strengths up to 1, at which it was tried: farther on it would lead where no face is.
+            more = sum(min(1.0, abs(s)) * self._beside(name, strength, other, s) for other, s in others)
             scales[name] = strength * self.scale(name, strength) * (1 + more)
         weights = {name: abs(s) / (RAMP * strongest) for name, s in strengths.items()}
         first = {name: scale for name, scale in scales.items() if EDITS[name].by_motion}
@@ -90,6 +94,15 @@ class Sliders:
         if len(first) == len(scales):
             return self._first[1]
         return self._moved(scales, weights, self._first[1])
+
+    def whole(self, strengths: Mapping[str, float]) -> tuple[Face, dict[str, float]]:
+        """The face with the edits, and how strong they are: less where all of it is no whole face of the person."""
+        for part in (1.0, *WEAKER):
+            weaker = {name: round(part * s, 2) for name, s in strengths.items()}
+            face = self.face(weaker)
+            if is_whole(self.start, face, weaker):
+                return face, weaker
+        return self.start, {}
 
     def _moved(
         self,
@@ -104,16 +117,22 @@ class Sliders:
         face.Region. Without it landmarks are nearly the same, and sooner at hand; the picture that is shown goes a
         little less far, which the editor makes up for by a drag.
         """
-        start = self.start
+        start, change = self.start, self.start.subject.directions.change
         styles, size = start.styles.clone(), start.base.resolution
         mask = styles.new_zeros(1, 1, size, size)
-        for name, scale in scales.items():
-            styles += scale * start.subject.directions.change(learned_as(name), start.styles)
+        weights = {name: min(1.0, weights[name] if weights else 1.0) for name in scales}
+        parts = {name: scale for name, scale in scales.items() if EDITS[name].part_of}
+        for name in scales.keys() - parts.keys():
+            styles += scales[name] * change(name, start.styles)
             if first is None or not EDITS[name].by_motion:
-                mask = torch.maximum(
-                    mask, min(1.0, weights[name] if weights else 1.0) * self._region(name)[0]
-                )
-        face = (first or start).inside(mask, styles, by_motion)
+                mask = torch.maximum(mask, weights[name] * self._region(name)[0])
+        face = first or start
+        if len(parts) < len(scales):
+            face = face.inside(mask, styles, by_motion)
+        for name, scale in parts.items():  # each by itself: one eye is not closed by what the other one needs
+            more = max(0.0, scale - scales.get(EDITS[name].part_of, 0.0))
+            closer = styles + more * change(learned_as(name), start.styles)
+            face = face.inside(weights[name] * self._region(name)[0], closer)
         for name in scales:
             face = face.reaching(self._region(name)[1])
         return face
@@ -154,27 +173,32 @@ class Sliders:
 
     def _try(self, name: str, sign: int) -> float:
         """The scale at which the landmarks show the edit's aim, as near as a few trials come; or 0."""
-        start, edit = self.start.points, EDITS[name]
+        edit = EDITS[name]
+        start = self.start.points_by(edit.eye)
         plan = plan_edit(name, start, sign)
         tried, costs = {}, {}  # scale: share of the way; scale: how far from what is wanted
         least, most = edit.scales
-        scale = max(1.0, least)
+        # What is a part of an edit that the face has elsewhere already is in its styles, but not seen yet.
+        least = SEEN if edit.part_of and self.start.region else least
+        scale = least if least == SEEN else max(1.0, least)
         while len(tried) <= CORRECTIONS and scale not in tried:
             found = self._moved({name: sign * scale})
             try:
-                points = found.points
+                points = found.points_by(edit.eye)
             except ValueError:  # no face, or no longer one
                 break
             way = share(name, plan, start, points)
             spare = min(kept(name, start, points), 0.0)
             short = max(edit.aim - way, 0.0)
             tried[scale], costs[scale] = way, abs(way - edit.aim) + SHORT * short - KEEPING * spare
-            if scale == most and not reached(name, self.start.measures, found.measures):
+            if scale == most and not reached(name, measures(start), measures(points)):
                 most = max(most, edit.farthest)
             if spare < 0 and way > edit.aim / 2:
                 scale = max(0.8 * scale, least)
             elif edit.aim <= way and (way <= ENOUGH * edit.aim or scale == least):
                 break
+            elif scale == SEEN:
+                scale = max(1.0, edit.scales[0])
             else:
                 scale = float(np.clip(_scale_for(tried, MIDDLE * edit.aim), least, most))
         best = min(costs, key=costs.get, default=0.0)
@@ -198,6 +222,7 @@ class SliderTask:
         self._wanted: dict[str, float] = {}
         self._moved = 0.0  # when
         self._released = False
+        self.short = False  # the face would not have been whole: the sliders went back
         self._cost = np.inf  # seconds of the last whole picture
 
     @property
@@ -234,11 +259,12 @@ class SliderTask:
                 time.sleep(0.02)
                 yield Progress(step)
             else:
-                face = self.sliders.face(wanted) if wanted else self.sliders.start
+                face, reached = self.sliders.whole(wanted) if wanted else (self.sliders.start, wanted)
                 face.picture  # noqa: B018  drawn here, in the time of the task
                 self._cost = time.perf_counter() - began
                 if wanted is self._wanted:
-                    self._face, self.strengths = face, wanted
+                    self.short = reached != wanted
+                    self._face, self.strengths, self._wanted = face, reached, reached
                 step += 1
                 yield Progress(step, self._cost, face=face)
 

@@ -170,7 +170,7 @@ def drag_face(
             looks["outside"].append(outside_change(start.picture, face.picture, free))
             shows = reached(name, start.measures, face.measures)
             looks["reached"].append(
-                task.share_of(face.points) >= EDITS[name].goal if shows is None else shows
+                task.judge.share(task.judge.look(face)) >= EDITS[name].goal if shows is None else shows
             )
     except NoFaceError:
         looks = {k: [] for k in looks}

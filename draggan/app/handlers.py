@@ -13,11 +13,11 @@ import gradio as gr
 from common.commandline import UserError
 from draggan.app import projects
 from draggan.app.fetches import Fetches
-from draggan.app.page_state import ANY_CLASS, SHOWN, Props, canvas, loaded_again, page_state
+from draggan.app.page_state import ANY_CLASS, SHOWN, Props, advanced, canvas, loaded_again, page_state
 from draggan.app.requests import chosen_index, favourites_of, language_of, refusal
 from draggan.app.session import Session
 from draggan.app.sessions import Sessions
-from draggan.app.settings import DEFAULTS, RANGES, is_number, setting, whole_number
+from draggan.app.settings import is_number, setting, whole_number
 from draggan.app.texts import Message, TranslatedError, error_message
 from draggan.app.view import View
 from draggan.generators import class_name
@@ -48,16 +48,23 @@ class Handlers:
         self.sessions.leave(request.session_hash)
 
     def shown(
-        self, view: View, request: gr.Request, all_of_it: bool = False, again: int | None = None, **how
+        self,
+        view: View,
+        request: gr.Request,
+        all_of_it: bool = False,
+        again: bool = False,
+        more: dict | None = None,
+        **how,
     ) -> Values:
         """What a view looks like. A seed is not said again: somebody may be typing the next.
 
-        all_of_it: also what the page had before. again: the page was loaded, and this was generated last.
+        all_of_it: also what the page had before. again: the page was loaded.
+        more: other updates by name.
         """
-        updates = page_state(view, language_of(request), all_of_it=all_of_it, **how)
-        if again is not None:
-            updates |= loaded_again(view, again)
+        updates = page_state(view, language_of(request), all_of_it=all_of_it, **how) | (more or {})
         session = self.sessions.known(request.session_hash)
+        if again and session:
+            updates |= loaded_again(view, session.seed, session.settings)
         if session and "seed" in updates:
             if not all_of_it and session.screen.seed == view.seed:
                 updates["seed"].pop("value", None)
@@ -115,12 +122,11 @@ class Handlers:
         """The page was loaded, perhaps once more; see scripts.VISITOR. It shows what the session is at."""
         try:
             session = self.sessions.open(request.session_hash, str(visitor or "")[:64])
-            session.settings.clear()  # the page shows the defaults
             # A new visitor's page has nothing to be reminded of, and may be in use before this answer comes.
             forgotten = session.face is not None
             session.begin(self.seed)
             for view in session.watch():
-                shown = self.shown(view, request, all_of_it=True, again=session.seed if forgotten else None)
+                shown = self.shown(view, request, all_of_it=True, again=forgotten)
                 forgotten = False
                 # Models may have come since the page was laid out.
                 choices = self.fetches.choices()
@@ -191,19 +197,17 @@ class Handlers:
         except ERRORS as error:
             raise refusal(error_message(error), language_of(request)) from None
 
-    def open_project(self, request: gr.Request, path: str | None) -> Iterator[list]:
-        """Open a project, or a file of latents: what the page shows, and then the settings."""
-        skipped = [gr.skip()] * (len(RANGES) + 1)
+    def open_project(self, request: gr.Request, path: str | None) -> Iterator[Values]:
+        """Open a project, or a file of latents."""
         if not path:
             return
         try:
             session = self.session(request)
-            yield [*values({"note": Message("opening").text(language_of(request))}), *skipped]
+            yield values({"note": Message("opening").text(language_of(request))})
             projects.open_file(session, self.sessions.sent(path), Path(path).name)
-            chosen = [session.settings.get(name, default) for name, default in self._settings()]
-            yield [*self.shown(session.view(), request, all_of_it=True), *chosen]
+            yield self.shown(session.view(), request, all_of_it=True, more=advanced(session.settings))
         except ERRORS as error:
-            yield [*self.error(error, request), *skipped]
+            yield self.error(error, request)
 
     def favourite(self, request: gr.Request, known: list | None) -> tuple[list, str]:
         """Keep the shown face as a favourite, or no longer: the favourites of this browser, and the note."""
@@ -244,7 +248,7 @@ class Handlers:
     def follow(self, request: gr.Request) -> Iterator[Values]:
         try:
             for view in self.session(request).watch():
-                yield self.shown(view, request, sliders=False)
+                yield self.shown(view, request, sliders=view.message.key == "slid_short")  # they go back
         except ERRORS as error:
             yield self.error(error, request)
 
@@ -334,10 +338,5 @@ class Handlers:
 
         return handler
 
-    def defaults(self) -> list:
-        return [default for _, default in self._settings()]
-
-    @staticmethod
-    def _settings() -> list[tuple]:
-        """The advanced settings in the page's order, with their defaults."""
-        return [(name, DEFAULTS[name]) for name in ("w_plus", *RANGES)]
+    def defaults(self) -> Values:
+        return values(advanced({}))

@@ -18,13 +18,13 @@ class Entry:
     """One result: the face, and its files."""
 
     face: Face
-    title: str  # what the history calls it: "seed", "photo", "points", or edits and strengths
+    title: str  # what was done: "seed", "photo", "points", or edits and strengths as "smile, slim 0.5"
     path: Path  # PNG
     thumbnail: Path  # JPEG
     whole: Path | None = None  # JPEG of the whole photo with this face in it
     strengths: Mapping[str, float] = field(default_factory=dict)  # made by sliders that stood like this ...
     slid_from: "Entry | None" = None  # ... and count from this result
-    edits: Mapping[str, float] = field(default_factory=dict)  # by buttons, and how strong each was
+    whose: str = ""  # the face is: "seed5", "photo" or "latent"
     search: tuple | None = (
         None  # model and preset that found a photo's face, where it was searched to the end
     )
@@ -48,6 +48,7 @@ class History:
         )
         self._trail: list[Entry] = []
         self._at = -1
+        self._numbers: dict[Entry, int] = {}
 
     @property
     def now(self) -> Entry | None:
@@ -64,8 +65,16 @@ class History:
         mine = [one for one in self._trail[: max(self._at, 0)] if one.face.subject is self.now.face.subject]
         return self.pinned or self.before or (mine[-1] if mine else None)
 
+    def number(self, entry: Entry) -> int:
+        """Of several results of one person of which the same is said: which it is, from 1. It stays what it is."""
+        return self._numbers.get(entry, 1)
+
     def add(self, entry: Entry) -> None:
         known, self._removed = self._all(), None
+        alike = (
+            n for one, n in self._numbers.items() if (one.whose, one.title) == (entry.whose, entry.title)
+        )
+        self._numbers[entry] = max(alike, default=0) + 1
         self.entries = [*self.entries, entry][-self.most :]
         self._go_on(entry)
         self._sweep(known)
@@ -126,6 +135,7 @@ class History:
 
     def clear(self) -> None:
         self.entries, self._trail, self._at, self.before, self.pinned = [], [], -1, None, None
+        self._numbers = {}
 
     def _go_on(self, entry: Entry) -> None:
         self._trail = [*self._trail[: self._at + 1], entry][-self.most :]
@@ -140,3 +150,4 @@ class History:
         for entry in known:
             if id(entry) not in stay:
                 entry.unlink()
+                self._numbers.pop(entry, None)

@@ -121,15 +121,20 @@ class TaskRun:
             screen.distance = task.distance
             screen.progress = None  # the note says it
         face = task.face
-        entry = stage.entry(face, task.name)
-        if isinstance(task, EditTask):
-            entry = replace(entry, edits=task.edits)
+        entry = stage.entry(face, title_of(task.edits) if isinstance(task, EditTask) else task.name)
         frames = [*self._frames, files.frame(face.picture)]
         animation = files.write_animation(stage.folder.new("webp"), frames, face.subject.note)
         waiting = task.handles.tolist() if isinstance(task, PointsTask) and not task.ok else None
         return Outcome(
             end_message(task, screen.step), entry, animation, goes_on=task.reason is None, handles=waiting
         )
+
+
+def begun(task: Task) -> Message:
+    """What to say of a task that begins: an edit is often done without a drag."""
+    return (
+        Message("editing", {"edit": list(task.edits)}) if isinstance(task, EditTask) else Message("dragging")
+    )
 
 
 def end_message(task: Task, step: int) -> Message:
@@ -154,10 +159,16 @@ def slide(task: SliderTask, start: Entry, stage: Stage, stopping: Stopping) -> O
         if progress.preview is not None:
             stage.screen.preview(progress.preview)
     strengths = task.strengths
-    title = ", ".join(f"{name} {strength:g}" for name, strength in sorted(strengths.items())) or "sliders"
-    entry = stage.entry(task.face, title, strengths, start)
+    entry = stage.entry(task.face, title_of(strengths) or "sliders", strengths, start)
     here = start.path.exists()  # not where it is long past
-    return Outcome(Message("slid"), entry, compared=start if here else None)
+    return Outcome(Message("slid_short" if task.short else "slid"), entry, compared=start if here else None)
+
+
+def title_of(edits: Mapping[str, float]) -> str:
+    """What was done, as a history's entry has it: "slim 0.5, smile"."""
+    return ", ".join(
+        name if strength == 1 else f"{name} {strength:g}" for name, strength in sorted(edits.items())
+    )
 
 
 def search_of(task: PhotoTask) -> tuple:

@@ -38,6 +38,7 @@ class OpenPhoto:
         self.faces: list[Detection] = []  # largest first
         self.pictures: tuple[Path, ...] = ()  # of the faces
         self.chosen = 0
+        self.preset = "fast"  # of PRESETS, how a face is to be brought in
         self.shown: Path | None = None  # JPEG of it, for a page that is loaded again
         self._sent: Path | None = None
         self._asked: set[str] = set()  # what was asked of this photo
@@ -100,6 +101,11 @@ class OpenPhoto:
             raise TranslatedError("no_such_face", count=len(self.faces))
         self.chosen = int(index)
 
+    def choose_preset(self, name: object) -> None:
+        if not isinstance(name, str) or name not in PRESETS:
+            raise TranslatedError("bad_preset", known=", ".join(PRESETS))
+        self.preset = name
+
     def ask_whether_meant(self, shown: Face) -> None:
         """TranslatedError, once, where a photo is open and not used yet, and an edit would change another face."""
         subject = shown.subject
@@ -134,8 +140,8 @@ class OpenPhoto:
         generator = models.generator(model)
         if not generator.is_face:
             raise TranslatedError("photo_needs_faces", model=model)
-        if isinstance(preset, str) and preset not in PRESETS:
-            raise TranslatedError("bad_preset", known=", ".join(PRESETS))
+        if isinstance(preset, str):
+            self.choose_preset(preset)
         try:
             cut_out = CutOut(photo, face, generator.resolution)
         except PhotoError as error:

@@ -1,9 +1,11 @@
 """What each part of the page shows of a session: {name of a part: its value, or Props}. Knows no Gradio."""
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 from draggan.app import regions
+from draggan.app.settings import DEFAULTS, SETTINGS
 from draggan.app.texts import Message, say
 from draggan.app.view import View
 from draggan.edits import EDITS
@@ -17,6 +19,7 @@ SHOWN = (
     *("faces", "bring_in", "whole", "whole_tab", "download_photo"),
     *(f"edit_{name}" for name in EDITS),
     *("about_sliders", *(f"slide_{name}" for name in EDITS)),
+    *SETTINGS,
 )
 # Of canvas.html, by name: those of the toolbar, and what else has words there.
 TOOLS = (
@@ -95,16 +98,21 @@ def canvas(view: View, language: str) -> dict:
     }
 
 
-def loaded_again(view: View, seed: int) -> dict:
+def advanced(settings: Mapping[str, float | bool]) -> dict:
+    """The advanced settings, of which those that differ from the defaults are given."""
+    return {name: Props(value=settings.get(name, DEFAULTS[name])) for name in SETTINGS}
+
+
+def loaded_again(view: View, seed: int, settings: Mapping[str, float | bool]) -> dict:
     """What a page that was loaded again has forgotten, and nothing else may put there while somebody is at it.
 
-    seed: that was generated last.
+    seed: that was generated last. settings: see `advanced`.
     """
     is_photo = view.photo.after is not None
-    return {
+    return advanced(settings) | {
         # As properties: Gradio changes a bare value of a file in place when the next answer does not name it.
         "photo": Props(value=str(view.photo.shown) if view.photo.shown else None),
-        "preset": Props(value="fast"),  # Gradio forgets what is chosen in a tab that is shown by this
+        "preset": Props(value=view.photo.preset),
         "source_tabs": Props(selected=PHOTO_TAB if is_photo else GENERATED_TAB),
         "edit_tabs": Props(selected=SLIDERS_TAB if view.strengths else BUTTONS_TAB),
         "seed": Props(value=str(seed if view.seed is None else view.seed), interactive=not view.running),

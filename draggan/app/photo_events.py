@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from draggan.app.handlers import ERRORS, Handlers, Values
+from draggan.app.handlers import ERRORS, Handlers, Values, values
 from draggan.app.page_state import SHOWN
 from draggan.app.session import Session
 
@@ -35,6 +35,14 @@ class PhotoEvents:
 
     def choose(self, request: gr.Request, event: gr.EventData) -> Values:
         return self.handlers.act_on_chosen("change_photo", request, event, "choose")
+
+    def choose_preset(self, request: gr.Request, preset: object) -> Values:
+        """How a face is to be brought in was chosen: a page that is loaded again shows it."""
+        try:
+            self.handlers.session(request).photo.choose_preset(preset)
+            return values({})
+        except ERRORS as error:
+            return self.handlers.error(error, request)
 
     def bring_in(self, request: gr.Request, sent: dict | None, preset: str) -> Iterator[Values]:
         """Show the chosen face of what the box holds."""

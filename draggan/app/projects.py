@@ -12,7 +12,7 @@ from draggan import project
 from draggan.app.jobs import UNEDITED
 from draggan.app.marks import Marks
 from draggan.app.session import Session
-from draggan.app.settings import RANGES, setting
+from draggan.app.settings import SETTINGS, setting
 from draggan.app.texts import Message, TranslatedError
 from draggan.face import Face, Subject
 from draggan.latents import LatentError, read_latents
@@ -86,9 +86,7 @@ def take_in(session: Session, path: Path | str, name: str) -> Message:
         session.require_idle()
         work = project.open_project(path, tools)
         # what a person could have set here, and no more: the queue is everybody's
-        chosen = {
-            name: setting(name, value) for name, value in work.settings.items() if name in ("w_plus", *RANGES)
-        }
+        chosen = {name: setting(name, value) for name, value in work.settings.items() if name in SETTINGS}
     except ProjectError:
         raise TranslatedError("bad_project", name=name[:80]) from None
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 from draggan.app.choices import Choices
 from draggan.app.folder import Folder
 from draggan.app.history import Entry, History
-from draggan.app.jobs import Outcome, TaskRun, bring_in, edit_task, points_task, slide
+from draggan.app.jobs import Outcome, TaskRun, begun, bring_in, edit_task, points_task, slide
 from draggan.app.marks import ADDING, Marks, marking
 from draggan.app.models import Models
 from draggan.app.open_photo import OpenPhoto
@@ -202,7 +202,7 @@ class Session:
                 self.screen.step, self.stage.animation = 0, None
                 self._run = TaskRun(self.task, self.face.picture)
             job = partial(self._run.drag, self.stage, self._worker.stopping)
-            self._work.begin(job, Message("dragging"), Message("stopped", {"step": self.screen.step}))
+            self._work.begin(job, begun(self.task), Message("stopped", {"step": self.screen.step}))
 
     def move_slider(self, name: str, strength: float | None) -> None:
         """A slider was moved; the face follows. Returns at once; see `watch`."""

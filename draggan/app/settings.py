@@ -16,6 +16,7 @@ RANGES = {
     "max_steps": (1, 300, 1),
     "tolerance": (0.5, 8, 0.5),
 }
+SETTINGS = ("w_plus", *RANGES)  # in the page's order
 DEFAULTS = {field.name: field.default for field in fields(Settings)} | {"free_rows": 0}  # 0: the model's own
 
 

@@ -55,13 +55,14 @@ class Stage:
     ) -> Entry:
         """A result with its files; the arguments are those of an Entry. It is not shown yet."""
         subject, photo = face.subject, isinstance(face.subject, PhotoSubject)
+        whose = "photo" if photo else f"seed{subject.seed}" if subject.seed is not None else "latent"
         made = {"model": subject.generator.name, "edit": title} | ({} if photo else {"seed": subject.seed})
         as_it_came = title == "photo" and subject.cut_out.photo.before is None
         note = files.CUT_OUT if as_it_came else subject.note
         path = files.write_png(self.folder.new("png"), face.picture, made, note)
         thumbnail = files.write_jpeg(path.with_suffix(".thumb.jpg"), face.picture, files.THUMBNAIL_SIDE, note)
         whole = self.whole(subject.paste(face), note) if photo else None
-        return Entry(face, title, path, thumbnail, whole, strengths or {}, slid_from)
+        return Entry(face, title, path, thumbnail, whole, strengths or {}, slid_from, whose=whose)
 
     def whole(self, photo: np.ndarray, note: str) -> Path:
         """A whole photo (H, W, 3) uint8 as a JPEG for the page."""
@@ -145,9 +146,9 @@ class Stage:
         """Every result of the history as PNG with its latent, and the last animation, in one ZIP."""
         members = []
         for number, entry in enumerate(self.history.entries, start=1):
-            face, seed = entry.face, entry.face.subject.seed
-            whose = f"seed{seed}" if seed is not None else "photo" if of_photo(face) else "latent"
-            name = f"{number:02d}_{whose}_" + re.sub(r"[^\w.-]+", "_", entry.title)
+            face, again = entry.face, self.history.number(entry)
+            title = re.sub(r"[^\w.-]+", "_", entry.title) + (f"_{again}" if again > 1 else "")
+            name = f"{number:02d}_{entry.whose}_{title}"
             latent = self.folder.path / f"result{number:02d}_latent.npz"
             write_latent(latent, face.styles, face.generator.name)
             members += [(f"{name}.png", entry.path), (f"{name}_latent.npz", latent)]

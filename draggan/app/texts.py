@@ -8,10 +8,9 @@ import logging
 from typing import NamedTuple
 
 from common.commandline import UserError
-from draggan.editor import SHORT
 from draggan.edits import OWN
 from draggan.face import NoFaceError
-from draggan.latents import MESSAGES as LATENT_MESSAGES
+from draggan.judge import SHORT
 from draggan.photos import MESSAGES as PHOTO_MESSAGES
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +37,10 @@ class TranslatedError(UserError):
     def key(self) -> str:
         return self.message.key
 
+
+# Of files that are none; what they hold is for those who have read docs/faces.md.
+LATENTS_WANTED = "Give a file of **Save project** or **Download latent**; a photo goes into **My photo**."
+LATENTS_WANTED_ZH = "请给出用**保存项目**或**下载隐变量**保存的文件；照片请放入**我的照片**。"
 
 EN = {
     # labels
@@ -120,6 +123,7 @@ EN = {
     "save_latent": "Download latent",
     "caption": "{seed} · {done}",
     "caption_photo": "{done}",
+    "caption_number": "({number})",
     "title_edit": "{name} {strength}",
     "title_seed": "as it is",
     "title_photo": "photo",
@@ -164,6 +168,7 @@ EN = {
     "region_set": "Only the bright region may change. Click points, then press **Start**.",
     "region_off": "The whole picture may change.",
     "dragging": "Dragging …",
+    "editing": "{edit} …",
     "stopping": "Stopping …",
     "waiting": "Waiting: {place} before you.",
     "progress": "step {step} · mean distance {distance:.1f} px",
@@ -183,6 +188,8 @@ EN = {
     "photo_ready": "The face of your photo. Choose an edit, or click points; the change goes back into the photo.",
     "sliding": "The face follows …",
     "slid": "**Start** lets the drag do the rest from here. Undo brings the face before it back.",
+    "slid_short": "Farther on it would be another face, or none: the sliders went back to where it is whole. Lower one "
+    "of them to move another one farther.",
     "stopped_sliding": "Stopped.",
     "sliders_how": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest.",
     "sliders_some": "The face follows, several add up, a double click resets. **Start** lets the drag do the rest. "
@@ -252,7 +259,13 @@ EN = {
     "what each call takes.",
     "bad_operation": "The page and the app do not understand each other. Reload the page.",
     **{f"photo_{kind}": f"{text[0].upper()}{text[1:]}." for kind, text in PHOTO_MESSAGES.items()},
-    **{f"latents_{kind}": f"{text}." for kind, text in LATENT_MESSAGES.items()},
+    "latents_unreadable": f"{{name}} cannot be read as latents ({{reason}}). {LATENTS_WANTED}",
+    "latents_empty": f"{{name}} holds no numbers that are latents. {LATENTS_WANTED}",
+    "latents_many": "{name} holds more than {most} faces; give fewer at once.",
+    "latents_shape": f"What {{name}} holds, {{shape}}, is no face of this model. {LATENTS_WANTED}",
+    "latents_rows": "{name} was made with another model than {model} ({rows} rows in place of {own}): choose that "
+    "model first.",
+    "latents_not_finite": "{name} has values that are no numbers; make it again.",
     "no_photo": "Put a photo in first: drop it, paste it or take one.",
     "not_sent": "That file has not been sent here, or is gone already. Send it once more.",
     "no_photo_shown": "The picture is not of a photo. Put one in, and press **Use this face**.",
@@ -332,6 +345,7 @@ ZH = {
     "save_latent": "下载隐变量",
     "caption": "{seed} · {done}",
     "caption_photo": "{done}",
+    "caption_number": "（{number}）",
     "title_edit": "{name} {strength}",
     "title_seed": "原样",
     "title_photo": "照片",
@@ -388,6 +402,7 @@ ZH = {
     "region_set": "只有明亮区域会改变。点击后按**开始**。",
     "region_off": "整幅图像都可以改变。",
     "dragging": "正在拖动……",
+    "editing": "{edit}……",
     "stopping": "正在停止……",
     "waiting": "排队中：前面还有 {place} 个。",
     "progress": "第 {step} 步 · 平均距离 {distance:.1f} 像素",
@@ -402,6 +417,7 @@ ZH = {
     "photo_ready": "这是您照片中的脸。请选择一个编辑，或在图上点击；改变会放回照片。",
     "sliding": "人脸正在跟随……",
     "slid": "按**开始**由拖动完成其余部分。撤销可回到之前的脸。",
+    "slid_short": "再往前就不再是同一张完整的脸：滑块已退回到脸还完整的位置。可降低一个滑块，再移动另一个。",
     "stopped_sliding": "已停止。",
     "sliders_how": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。",
     "sliders_some": "人脸随滑块变化，可同时使用多个，双击归零。按**开始**由拖动完成其余部分。"
@@ -463,14 +479,11 @@ ZH = {
     "no_seed": "这张脸没有种子，不能收藏；请下载。",
     "last_result": "最后一个结果不能删除。",
     "no_animation": "还没有动画：下一次编辑后会有。",
-    "latents_unreadable": "{name} 不能作为隐变量读取（{reason}）；"
-    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
-    "latents_empty": "{name} 中没有可作为隐变量的数值；"
-    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
+    "latents_unreadable": f"{{name}} 不能作为隐变量读取（{{reason}}）；{LATENTS_WANTED_ZH}",
+    "latents_empty": f"{{name}} 中没有可作为隐变量的数值；{LATENTS_WANTED_ZH}",
     "latents_many": "{name} 中超过 {most} 张脸；请一次少给一些。",
-    "latents_shape": "{name} 的形状是 {shape}；"
-    "需要 npz、npy、safetensors 或 pt 文件中的 W (N, 512) 或 W+ (N, 行数, 512)。",
-    "latents_rows": "{name} 是 {rows} 行的 W+，而 {model} 有 {own} 行；请选择生成它的模型，或使用一行的 W。",
+    "latents_shape": f"{{name}} 中的内容（{{shape}}）不是此模型的脸；{LATENTS_WANTED_ZH}",
+    "latents_rows": "{name} 不是用 {model} 生成的（{rows} 行，应为 {own} 行）：请先选择生成它的模型。",
     "latents_not_finite": "{name} 中含有无效数值；请重新生成。",
     "bad_project": "{name} 不是用**保存项目**保存的文件，或已损坏。",
     "bad_kind": "动画可以是 mp4、gif 或 webp，不能是 {kind}。",

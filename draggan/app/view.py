@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from draggan.app.history import Entry
+from draggan.app.history import Entry, History
 from draggan.app.open_photo import OpenPhoto
 from draggan.app.queue import Worker
 from draggan.app.sliders import SliderState, about
@@ -23,6 +23,7 @@ class PhotoView:
     shown: Path | None  # JPEG of it
     faces: tuple[Path, ...]  # cut out, largest first
     chosen: int
+    preset: str  # how it is to be brought in
     before: Path | None  # JPEG of the whole photo, where a face of it is shown
     after: Path | None  # the same with the face as it is now
     compared: tuple[Message, ...]  # what these two are called
@@ -114,18 +115,18 @@ def view_of(
         last_point=tuple(last) if last else None,
         result=now.path,
         before=compared.path if compared else None,
-        compared=(caption(compared), caption(now)) if compared else (),
+        compared=(caption(history, compared), caption(history, now)) if compared else (),
         earlier=history.earlier.path if history.earlier else None,
         animation=stage.animation,
         can_undo=history.can_walk(-1),
         can_redo=history.can_walk(1),
-        gallery=tuple((entry.thumbnail, caption(entry)) for entry in history.entries),
+        gallery=tuple((entry.thumbnail, caption(history, entry)) for entry in history.entries),
         pinned=history.pinned is not None,
         choices=tuple(choices),
         at=history.place,
         photo=PhotoView(
-            *(photo.shown, photo.pictures, photo.chosen, original, now.whole),
-            compared=(Message("title_seed"), caption(now)) if now.whole else (),
+            *(photo.shown, photo.pictures, photo.chosen, photo.preset, original, now.whole),
+            compared=(Message("title_seed"), caption(history, now)) if now.whole else (),
         ),
         sliders=learned_edits(face),
         about_sliders=about(face, problem),
@@ -133,19 +134,17 @@ def view_of(
     )
 
 
-def caption(entry: Entry) -> Message:
-    """What the history calls a result: the seed, and what was done."""
-    seed = entry.face.subject.seed
-    return Message("caption" if seed is not None else "caption_photo", {"seed": seed, "done": done_to(entry)})
+def caption(history: History, entry: Entry) -> Message:
+    """What the history calls a result: the seed, what was done, and of several of which that is true a number."""
+    seed, number = entry.face.subject.seed, history.number(entry)
+    done = done_to(entry) + ((Message("caption_number", {"number": number}),) if number > 1 else ())
+    return Message("caption" if seed is not None else "caption_photo", {"seed": seed, "done": done})
 
 
 def done_to(entry: Entry) -> tuple:
     """The title of an entry in words: edits with their strengths, or one word."""
     words = []
-    parts = [part.strip().partition(" ")[::2] for part in entry.title.split(",")]
-    if entry.edits:
-        parts = [(name, "" if strength == 1 else f"{strength:g}") for name, strength in entry.edits.items()]
-    for name, strength in parts:
-        edit = Message("title_edit", {"name": name, "strength": strength})
+    for name, strength in (part.strip().partition(" ")[::2] for part in entry.title.split(",")):
+        edit = Message("title_edit", {"name": name, "strength": strength}) if strength else Message(name)
         words.append(edit if name in EDITS else Message(f"title_{name}"))
     return tuple(words)

@@ -1,10 +1,12 @@
 """The history of results and its files."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from draggan.app.history import Entry, History
+from draggan.app.jobs import title_of
 from draggan.app.texts import TranslatedError
 
 
@@ -45,6 +47,30 @@ def test_what_is_compared_with_is_let_go_wherever_one_is(tmp_path):
     history.go_to(0)
     history.pin()
     assert history.pinned is None
+
+
+def test_results_of_which_the_same_is_said_are_told_apart(session):
+    before = session.face.styles
+    for push in (0.0, 0.1, 0.2):  # three results of one name, and one of another strength
+        session.show(session.face.with_styles(before + push), title_of({"smile": 1.0}))
+    session.show(session.face, title_of({"smile": 0.5}))
+    session.compare_with_this()
+    session.go_to(2)
+    view = session.view()
+
+    def names(language):
+        return [" ".join(words.text(language).split()) for _, words in view.gallery]
+
+    assert names("en") == ["5 · as it is", "5 · Smile", "5 · Smile (2)", "5 · Smile (3)", "5 · Smile 0.5"]
+    assert len(set(names("zh"))) == 5
+    assert [one.text().strip() for one in view.compared] == ["5 · Smile 0.5", "5 · Smile (2)"]
+    pictures = [name for name in ZipFile(session.stage.save_all()).namelist() if name.endswith(".png")]
+    assert pictures[1:4] == ["02_seed5_smile.png", "03_seed5_smile_2.png", "04_seed5_smile_3.png"]
+    session.delete_result()
+    assert [words.text().split()[-1] for _, words in session.view().gallery[1:3]] == [
+        "Smile",
+        "(3)",
+    ]  # as before
 
 
 def test_a_long_history_in_a_session(session):

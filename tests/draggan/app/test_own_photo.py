@@ -15,6 +15,7 @@ from draggan.app.handlers import Handlers
 from draggan.app.page_state import SHOWN, loaded_again
 from draggan.app.photo_events import PhotoEvents
 from draggan.app.sessions import Sessions
+from draggan.app.settings import DEFAULTS
 from draggan.app.texts import EN, ZH, Message, TranslatedError, error_message
 from draggan.inversion import Preset
 
@@ -312,9 +313,14 @@ def test_what_the_box_holds_is_what_is_used(sessions, photo_path, monkeypatch):
     session = sessions.get("box")
     assert session.view().message.key == "photo_ready"
     assert session.photo.photo.name == "mine.png"
-    shown = loaded_again(
-        session.view(), 5
-    )  # the page was loaded again: the box holds it, and its tab is open
+    events.choose_preset(visitor, "best")
+    session.set("max_steps", 7)
+    # the page was loaded again: the box holds it, its tab is open, and what was chosen is chosen
+    shown = loaded_again(session.view(), 5, session.settings)
+    assert (shown["preset"], shown["max_steps"]) == ({"value": "best"}, {"value": 7})
+    assert shown["tolerance"] == {"value": DEFAULTS["tolerance"]}
+    refused = events.choose_preset(visitor, ["best"])
+    assert "must be one of" in refused[SHOWN.index("note")]
     assert Path(shown["photo"]["value"]).is_file()
     assert shown["source_tabs"] == {"selected": "photo"}
     assert session.photo.holds(path)

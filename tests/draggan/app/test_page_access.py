@@ -10,6 +10,19 @@ SMALL = """() => [...document.querySelectorAll('button, input:not([type=file]), 
     .map(each => [each, each.getBoundingClientRect()]).filter(([, box]) => box.height < 44)
     .map(([each, box]) => `${each.tagName} ${each.id || each.className} ${box.height}`)"""
 
+# What the bar at the bottom lies over, once it was brought into sight as the keyboard does, or at the page's end.
+COVERED = """() => {
+    const bar = document.querySelector('#go'), top = () => bar.getBoundingClientRect().top
+    const bottom = each => Math.ceil(each.getBoundingClientRect().bottom - 1)
+    const show = each => each.scrollIntoView({block: 'nearest', behavior: 'instant'})
+    const all = [...document.querySelectorAll('button, a, input:not([type=file]), [role=tab]')]
+        .filter(each => each.offsetParent && !bar.contains(each))
+    const covered = all.filter(each => (show(each), bottom(each) > top()))
+    scrollTo({top: document.body.scrollHeight, behavior: 'instant'})
+    covered.push(...all.filter(each => bottom(each) > top()))
+    return covered.map(each => `${each.tagName} ${each.id || each.className} ${bottom(each)} > ${top()}`)
+}"""
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit, app, scheme):
@@ -51,6 +64,14 @@ def test_a_phone_has_all_in_reach(visit, app):
     note_says(page, "Press Start")
     assert len(app.only_session().marks.targets) == 1
     page.screenshot(path=OUTPUT / "phone-points.png")
+    for name in ("#by-hand", "#advanced", "#keys"):
+        page.click(f"{name} button")
+    page.locator("#tolerance input").first.wait_for()
+    for width, height in ((390, 844), (360, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(COVERED) == []
+        page.screenshot(path=OUTPUT / f"phone-end-{width}.png")
 
 
 def test_the_face_and_what_is_said_fit_into_a_window(visit, app):

@@ -7,10 +7,12 @@ from browser import OUTPUT
 from PIL import Image
 
 from draggan import instant
+from draggan.app.page_state import page_state
 from draggan.app.sessions import Sessions
 from draggan.app.texts import TranslatedError
 from draggan.editor import EditTask
 from draggan.generators import ContinuedGenerator
+from draggan.identity import FROM_START, same_person
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,23 @@ def test_sliders_stand_as_for_what_is_shown_also_after_something_else(session):
     assert session.view().strengths == {"smile": 0.5}
     assert slide(session, smile=0.8)[-1].strengths == {"smile": 0.8}  # and they go on counting from there
     assert session.sliders.start is start
+
+
+def test_sliders_that_go_too_far_together_stop_at_the_last_whole_face(session):
+    """Of seed 1 a smile of 1.65 tears the mouth of a face that is slim by 1.5; each alone is whole."""
+    session.generate(1)
+    start = session.face
+    view = slide(session, slim=1.5, smile=1.65)[-1]
+    assert view.message.key == "slid_short"
+    assert same_person(start, session.face, FROM_START)
+    part = view.strengths["slim"] / 1.5
+    assert 0 < part < 1
+    assert view.strengths["smile"] == pytest.approx(
+        1.65 * part, abs=0.01
+    )  # what the sliders say is what is shown
+    assert page_state(view, "en")["slide_smile"]["value"] == view.strengths["smile"]
+    assert not session.sliders.behind
+    assert slide(session, slim=0)[-1].message.key == "slid"
 
 
 def test_fast_moves_are_one_result(session):
@@ -234,7 +253,7 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     wait_until(lambda: other.input_value() == "0")
     page.click("#start")
     note_says(page, "Done")
-    assert session.history.now.title == "slim,smile"
+    assert session.history.now.title == "slim, smile"
     wait_until(lambda: slider.input_value() == "0")
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from app_sessions import finish
 
-from draggan.app.handlers import DEFAULTS, RANGES, Handlers
+from draggan.app.handlers import Handlers
 from draggan.app.page_state import SHOWN, page_state
+from draggan.app.settings import DEFAULTS, RANGES, SETTINGS
 from draggan.app.texts import TranslatedError, error_message
 
 
@@ -95,7 +96,7 @@ def test_points_that_have_not_arrived_can_go_on(session):
     assert finish(session)[-1].message.key == "points_not_done"
 
 
-@pytest.mark.parametrize("name", ["w_plus", *RANGES])
+@pytest.mark.parametrize("name", SETTINGS)
 def test_settings_of_the_page_reach_the_drag(sessions, session, request, name):
     value = not DEFAULTS[name] if name == "w_plus" else RANGES[name][0] + 3 * RANGES[name][2]
     assert value != DEFAULTS[name]
