@@ -49,6 +49,16 @@ def test_what_is_compared_with_is_let_go_wherever_one_is(tmp_path):
     assert history.pinned is None
 
 
+def test_another_face_is_not_compared_with_the_one_before(session):
+    session.compare_with_this()
+    session.show(session.face, "points")
+    assert session.history.pinned  # of the same person
+    session.generate(6)
+    session.show(session.face, "points")
+    assert session.history.pinned is None
+    assert not session.view().pinned
+
+
 def test_results_of_which_the_same_is_said_are_told_apart(session):
     before = session.face.styles
     for push in (0.0, 0.1, 0.2):  # three results of one name, and one of another strength
