@@ -47,7 +47,7 @@ def test_a_latent_is_downloaded_and_opened_again(session, tmp_path, generator): 
         "01_seed5_seed_latent.npz",
         "02_seed6_seed_latent.npz",
         "03_latent_latent_latent.npz",
-        "04_latent_smile_latent.npz",
+        "04_latent_smile_0.5_latent.npz",
     ]
     path = sent(projects.write(session), tmp_path)
     projects.open_file(session, path, "work.draggan")
