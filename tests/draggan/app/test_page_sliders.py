@@ -149,7 +149,7 @@ def test_start_drags_from_what_the_sliders_made(session):
     assert end.message.key in ("done", "done_at_once")
     assert end.before == start.path
     assert end.strengths == {}  # what was reached is where sliders begin anew
-    assert session.history.now.title == "smile"
+    assert session.history.now.title == "smile 0.7"
     assert difference(instant, pixels_of(start.path)) > 0.5
 
 
@@ -253,7 +253,7 @@ def test_sliders_by_mouse_keyboard_number_and_double_click(visit, app):
     wait_until(lambda: other.input_value() == "0")
     page.click("#start")
     note_says(page, "Done")
-    assert session.history.now.title == "slim, smile"
+    assert session.history.now.title == "slim 0.5, smile 0.9"
     wait_until(lambda: slider.input_value() == "0")
 
 
