@@ -117,9 +117,8 @@ class EditTask:
 
     def _run(self) -> Iterator[Progress]:
         start, began = self._begun, time.perf_counter()
-        edited = (
-            self.start.region is not None
-        )  # an eye is mostly closed by an edit; else it is looked for at need
+        # An eye is mostly closed by an edit; else it is looked for at need.
+        edited = self.start.region is not None
         if edited and (yield from self._with_closed()):
             return None
         led = self._by_directions()

@@ -121,11 +121,9 @@ class TrainOptions:
         """Decide on what was left open, by whether the targets are pictures or label maps."""
         if self.encoder == "scratch" and self.freeze is None:
             self.freeze = 0
-        enlarged = self.crop <= 0.5 and self.resize in (
-            "squash",
-            "fit",
-        )  # what the crops show, see GeneratorParams
-        if self.zoom is None and not enlarged:
+        # A zoom suits those who learned from crops that were scaled up, see GeneratorParams.
+        scaled_up = self.crop <= 0.5 and self.resize in ("squash", "fit")
+        if self.zoom is None and not scaled_up:
             self.zoom = 1.0
         self.fill_in((PICTURES if pictures else LABEL_MAPS) | {"ema": max(1 - self.batch_size / 1600, 0.0)})
 

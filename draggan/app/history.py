@@ -75,9 +75,8 @@ class History:
             n for one, n in self._numbers.items() if (one.whose, one.title) == (entry.whose, entry.title)
         )
         self._numbers[entry] = max(alike, default=0) + 1
-        if (
-            self.pinned and self.pinned.whose != entry.whose
-        ):  # somebody else came: what is done to them is compared
+        # Where somebody else came, what is done to them is compared.
+        if self.pinned and self.pinned.whose != entry.whose:
             self.pinned = None
         self.entries = [*self.entries, entry][-self.most :]
         self._go_on(entry)
