@@ -20,6 +20,7 @@ Three choices that matter:
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,19 @@ class GeneratorParams:
             raise ValueError(f"width must be a multiple of 32, got {self.width}")
         if len(self.colours) == 1:
             raise ValueError("the colours head needs at least two colours")
+
+
+class Painted(NamedTuple):
+    """What the generator gives a training step.
+
+    picture: (N, 3, H, W) on [-1, 1].
+    choice: the log-probabilities of the colours (N, H/2, W/2, 4, K), sub-pixels row by row; None with an RGB head.
+    features: what the decoder found at stride 4, (N, width/2, H/4, W/4), sides rounded up; None after a zoom.
+    """
+
+    picture: Tensor
+    choice: Tensor | None
+    features: Tensor | None
 
 
 def folded_mobilenet(weights: Path | None) -> nn.Sequential:
@@ -149,10 +163,10 @@ class Generator(nn.Module):
             quarter = self.paint.weight[: len(self.paint.weight) // 4] * 0.1
             self.paint.weight.copy_(quarter.repeat(4, 1, 1, 1))
 
-    def logits(self, photo: Tensor) -> Tensor:
-        """Photo (N, 3, H, W) on [-1, 1], H and W multiples of 32 -> (N, 4 (K or 3), H/2, W/2).
+    def logits(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """Photo (N, 3, H, W) on [-1, 1], H and W multiples of 32 -> (N, 4 (K or 3), H/2, W/2), and the features.
 
-        Channel j * K + k is output k of sub-pixel j, row by row.
+        Channel j * K + k is output k of sub-pixel j, row by row. The features are those of ``Painted``.
         """
         x = ((photo + 1) / 2 - self.mean) / self.std
         taps = []
@@ -164,10 +178,10 @@ class Generator(nn.Module):
         x = self.refine32(self.top(f32) + self.scene(f32.mean(dim=(2, 3), keepdim=True)))
         x = self.refine16(_up(x) + self.side16(f16))  # (N, width, H/16, W/16)
         x = self.refine8(_up(self.narrow16(x)) + self.side8(f8))  # (N, 3 width/4, H/8, W/8)
-        x = self.refine4(_up(self.narrow8(x)) + self.side4(f4))  # (N, width/2, H/4, W/4)
+        features = self.refine4(_up(self.narrow8(x)) + self.side4(f4))  # (N, width/2, H/4, W/4)
         near = self.side2(torch.cat([f2, F.pixel_unshuffle(photo, 2)], dim=1))
-        x = self.refine2(_up(self.narrow4(x)) + near)  # (N, width/4, H/2, W/2)
-        return self.paint(x)
+        x = self.refine2(_up(self.narrow4(features)) + near)  # (N, width/4, H/2, W/2)
+        return self.paint(x), features
 
     def head(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
         """(N, 4 (K or 3), h, w) -> picture (N, 3, 2h, 2w) on [-1, 1], and log-probabilities (N, h, w, 4, K)
@@ -193,30 +207,31 @@ class Generator(nn.Module):
         """The sides of what is given to ``look`` must be multiples of it: the network's own must be of 32."""
         return STRIDE * 4 // math.gcd(round(4 * self.params.zoom), 4)
 
-    def look(self, photo: Tensor) -> tuple[Tensor, Tensor | None]:
+    def look(self, photo: Tensor) -> Painted:
         """As ``forward`` with_choice, of a photo whose sides are multiples of ``stride``. No zoom in training."""
         height, width = photo.shape[2:]
         if self.training or self.params.zoom == 1:
-            return self.head(self.logits(photo))
+            logits, features = self.logits(photo)
+            return Painted(*self.head(logits), features)
         zoom = self.params.zoom
-        large = self.logits(F.interpolate(photo, scale_factor=zoom, mode="bilinear", align_corners=False))
+        large, _ = self.logits(F.interpolate(photo, scale_factor=zoom, mode="bilinear", align_corners=False))
         picture, choice = self.head(large)
         if choice is None:
-            return F.interpolate(picture, (height, width), mode="bilinear", align_corners=False), None
+            small = F.interpolate(picture, (height, width), mode="bilinear", align_corners=False)
+            return Painted(small, None, None)
         # The probabilities come back to the photo's size, and then the choice is made.
         chances = F.interpolate(_shuffle(choice.exp()), (height, width), mode="bilinear", align_corners=False)
         chances = (
             F.pixel_unshuffle(chances, 2).unflatten(1, (-1, 4)).permute(0, 3, 4, 2, 1)
         )  # (N, h, w, 4, K)
-        return self._painted(chances.clamp(min=1e-12).log())
+        return Painted(*self._painted(chances.clamp(min=1e-12).log()), None)
 
-    def forward(self, photo: Tensor, with_choice: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
+    def forward(self, photo: Tensor, with_choice: bool = False) -> Tensor | Painted:
         """The label picture.
 
         Args:
             photo: (N, 3, H, W) on [-1, 1].
-            with_choice: also return the log-probabilities of the colours (N, H/2, W/2, 4, K), sub-pixels row
-                by row, or None without a colours head; H and W must then be even.
+            with_choice: return all of ``Painted``; H and W must then be even.
         """
         height, width = photo.shape[2:]
         pad = (0, -width % self.stride, 0, -height % self.stride)
@@ -224,11 +239,13 @@ class Generator(nn.Module):
             if with_choice and (height % 2 or width % 2):
                 raise ValueError(f"H and W must be even with_choice, got {height} x {width}")
             photo = F.pad(photo, pad, mode="replicate")
-        picture, choice = self.look(photo)
+        picture, choice, features = self.look(photo)
         picture = picture[:, :, :height, :width]
         if choice is not None:
             choice = choice[:, : height // 2, : width // 2]
-        return (picture, choice) if with_choice else picture
+        if features is not None:
+            features = features[:, :, : -(-height // 4), : -(-width // 4)]
+        return Painted(picture, choice, features) if with_choice else picture
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.encoder.parameters())

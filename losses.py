@@ -1,6 +1,7 @@
 """What generator and discriminator are trained with: L1 in its two forms, and the GAN losses on logits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +99,11 @@ def jaccard_loss(choice: Tensor, colour: Tensor) -> Tensor:
     return (distance * present).sum() / present.sum().clamp(min=1)
 
 
+def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """0 where nothing counts."""
+    return (values * weight).sum() / weight.sum().clamp(min=1)
+
+
 def feature_matching_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Mean over the discriminator's layers of the L1 between its features (Wang et al. 2018, arXiv 1711.11585).
 
@@ -107,40 +113,45 @@ def feature_matching_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Ten
     return torch.stack([F.l1_loss(a, b) for a, b in zip(fake, real, strict=True)]).mean()
 
 
-def bce_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    """Binary cross-entropy on logits: real up, fake down (Goodfellow et al. 2014), halved as in pix2pix.
+@dataclass(frozen=True)
+class GanLoss:
+    """An adversarial loss on logits, as three functions of a logit.
 
-    Here and below: logits (N, 1, h, w), and how much each counts, on average 1.
+    real, fake: what the discriminator pays for a logit that should say real, or fake.
+    fool: what the generator pays for a logit of what it painted.
     """
-    return ((F.softplus(-real) + F.softplus(fake)) * weight).mean() / 2
+
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    fool: Callable[[Tensor], Tensor]
+
+    def discriminator(
+        self, real: Tensor, fake: Tensor, weight: Tensor | float = 1.0, right: Tensor | None = None
+    ) -> Tensor:
+        """Real up, fake down; halved as in pix2pix.
+
+        Args:
+            real, fake: logits (N, 1, h, w).
+            weight: how much each counts, on average 1.
+            right: 1 where the fake shows what the real picture does, else 0. There its logit should say real, too. Few
+                pixels are wrong: if all counted alike, it would pay to call everything real. So the loss is the mean
+                over the pixels that are wrong, as above, and half of the mean over those that are right.
+        """
+        if right is None:
+            return ((self.real(real) + self.fake(fake)) * weight).mean() / 2
+        of_wrong = _weighted_mean(self.real(real) + self.fake(fake), weight * (1 - right))
+        return (of_wrong + _weighted_mean(self.real(fake), weight * right)) / 2
+
+    def generator(self, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        """The logits of what it painted, and how much each counts."""
+        return (self.fool(fake) * weight).mean()
 
 
-def bce_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    """The non-saturating loss: -log D(fake)."""
-    return (F.softplus(-fake) * weight).mean()
-
-
-def lsgan_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    """Least squares to 1 and 0 (Mao et al. 2017, arXiv 1611.04076)."""
-    return (((real - 1).square() + fake.square()) * weight).mean() / 2
-
-
-def lsgan_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    return ((fake - 1).square() * weight).mean()
-
-
-def hinge_discriminator_loss(real: Tensor, fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    """Margins of 1 on both sides (Lim and Ye 2017, arXiv 1705.02894)."""
-    return ((F.relu(1 - real) + F.relu(1 + fake)) * weight).mean() / 2
-
-
-def hinge_generator_loss(fake: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-    return (-fake * weight).mean()
-
-
-# name -> (loss of the discriminator, loss of the generator)
 GAN_LOSSES = {
-    "bce": (bce_discriminator_loss, bce_generator_loss),
-    "lsgan": (lsgan_discriminator_loss, lsgan_generator_loss),
-    "hinge": (hinge_discriminator_loss, hinge_generator_loss),
+    # binary cross-entropy, and the non-saturating -log D(fake) (Goodfellow et al. 2014)
+    "bce": GanLoss(lambda x: F.softplus(-x), F.softplus, lambda x: F.softplus(-x)),
+    # least squares to 1 and 0 (Mao et al. 2017, arXiv 1611.04076)
+    "lsgan": GanLoss(lambda x: (x - 1).square(), torch.square, lambda x: (x - 1).square()),
+    # margins of 1 on both sides (Lim and Ye 2017, arXiv 1705.02894)
+    "hinge": GanLoss(lambda x: F.relu(1 - x), lambda x: F.relu(1 + x), torch.neg),
 }

@@ -1,4 +1,4 @@
-"""The discriminator, a conditional PatchGAN (Isola et al. 2017, arXiv 1611.07004).
+"""The two discriminators: a conditional PatchGAN (Isola et al. 2017, arXiv 1611.07004), and one of single pixels.
 
 It sees photo and label together and judges every patch by itself: one logit for each. The published one
 starts at full resolution with 64 channels and costs more than our whole generator. This one has 32 channels and
@@ -80,3 +80,46 @@ class PatchDiscriminator(nn.Module):
         pad = (0, -x.shape[3] % self.unshuffle, 0, -x.shape[2] % self.unshuffle)
         x = F.pad(x, pad, mode="replicate") if any(pad) else x
         return F.pixel_unshuffle(x, self.unshuffle)
+
+
+class PixelDiscriminator(nn.Module):
+    """Label channels (N, K, H, W) and the generator's features (N, F, H/4, W/4) -> logits (N, 1, H, W), one a pixel.
+
+    High means that the pixel has its true colour. A PatchGAN says of a whole patch that it is painted, and leaves open
+    where; this one points at what is wrong (after the U-Net discriminator of Schönfeld et al. 2020, arXiv 2002.12655,
+    and Hung et al. 2018, arXiv 1802.07934, whose critics judge pixels, too, by real or fake). It does not look at the
+    photo: it is given what the generator found in it, so that it starts as knowing as the generator and costs a
+    fraction of a network of its own.
+    """
+
+    CELL = 4  # pixels a feature is apart
+
+    def __init__(self, label_channels: int, features: int, width: int = 64, layers: int = 3):
+        """``layers``: each sees two features further on every side."""
+        super().__init__()
+        self.label = nn.Conv2d(label_channels * self.CELL**2, width, 1)
+        self.seen = nn.Conv2d(features, width, 1)
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.LeakyReLU(0.2),
+                nn.Conv2d(width, width, 5, padding=2, groups=width),
+                nn.Conv2d(width, width, 1),
+            )
+            for _ in range(layers)
+        )
+        self.judge = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(width, self.CELL**2, 1))
+
+    def forward(self, features: Tensor, label: Tensor) -> Tensor:
+        return self.features(features, label)[0]
+
+    def features(self, features: Tensor, label: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and what every layer before them gives, (N, width, H/4, W/4) each."""
+        height, width = label.shape[2:]
+        pad = (0, -width % self.CELL, 0, -height % self.CELL)
+        label = F.pad(label, pad, mode="replicate") if any(pad) else label
+        x = self.label(F.pixel_unshuffle(label, self.CELL)) + self.seen(features)
+        found = []
+        for layer in self.layers:
+            x = x + layer(x)
+            found.append(x)
+        return F.pixel_shuffle(self.judge(x), self.CELL)[:, :, :height, :width], found

@@ -39,7 +39,7 @@ def main() -> None:
 
     def step(batch: Batch) -> dict[str, Tensor]:
         with networks.autocast():
-            fake, choice = generator(batch.photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
+            fake, choice, _ = generator(batch.photo, with_choice=True)  # (N, 3, H, W), (N, H/2, W/2, 4, K)
             loss = training.reconstruction(fake, choice, batch)
         networks.update("generator", loss)
         return {"l1": l1_loss(fake.detach(), batch.label, batch.counted)}

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from FCN_network2 import Generator, GeneratorParams
 from losses import (
     GAN_LOSSES,
-    bce_generator_loss,
     feature_matching_loss,
     jaccard_loss,
     l1_loss,
@@ -102,7 +101,7 @@ def test_the_gan_term_alone_moves_the_generator(name, generator):
     photo = torch.rand(2, 3, 64, 64) * 2 - 1
     critic = PatchDiscriminator(16, width=8).requires_grad_(False)
     generator.zero_grad()
-    GAN_LOSSES[name][1](critic(photo, generator(photo))).backward()
+    GAN_LOSSES[name].generator(critic(photo, generator(photo))).backward()
     for parameters in (generator.encoder_parameters(), generator.decoder_parameters()):
         assert sum(p.grad.abs().sum() for p in parameters if p.grad is not None) > 0
     assert all(p.grad is None for p in critic.parameters())
@@ -114,25 +113,30 @@ def test_the_discriminators_step_leaves_the_generator_untouched(generator):
     generator.zero_grad()
     fake = generator(photo)
     real, false = network(torch.cat([photo, photo]), torch.cat([label, fake.detach()])).chunk(2)
-    GAN_LOSSES["bce"][0](real, false).backward()
+    GAN_LOSSES["bce"].discriminator(real, false).backward()
     assert all(p.grad is None for p in generator.parameters())
     assert sum(p.grad.abs().sum() for p in network.parameters()) > 0
 
 
 @pytest.mark.parametrize("name", sorted(GAN_LOSSES))
 def test_losses_reward_the_right_side(name):
-    d_loss, g_loss = GAN_LOSSES[name]
+    loss = GAN_LOSSES[name]
     high, low = torch.full((4,), 0.9), torch.full((4,), -0.9)
-    assert d_loss(high, low) < d_loss(low, high)
-    assert g_loss(high) < g_loss(low)
+    assert loss.discriminator(high, low) < loss.discriminator(low, high)
+    assert loss.generator(high) < loss.generator(low)
+    # where the fake is right, it counts as real
+    right = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    assert loss.discriminator(high, torch.where(right > 0, high, low), right=right) < loss.discriminator(
+        high, low, right=right
+    )
 
 
 def test_losses_have_their_analytic_values():
     zero, one = torch.zeros(4), torch.ones(4)
-    assert GAN_LOSSES["bce"][0](zero, zero).item() == pytest.approx(math.log(2))
-    assert bce_generator_loss(zero).item() == pytest.approx(math.log(2))
-    assert GAN_LOSSES["lsgan"][0](one, zero).item() == 0
-    assert GAN_LOSSES["hinge"][0](one, -one).item() == 0
+    assert GAN_LOSSES["bce"].discriminator(zero, zero).item() == pytest.approx(math.log(2))
+    assert GAN_LOSSES["bce"].generator(zero).item() == pytest.approx(math.log(2))
+    assert GAN_LOSSES["lsgan"].discriminator(one, zero).item() == 0
+    assert GAN_LOSSES["hinge"].discriminator(one, -one).item() == 0
     assert l1_loss(-torch.ones(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).item() == 1  # black against white
     weight = torch.tensor([2.0, 0.0]).view(1, 1, 1, 2)
     assert l1_loss(-torch.ones(1, 3, 1, 2), torch.ones(1, 3, 1, 2), weight).item() == 1

@@ -159,7 +159,7 @@ WRONG = [
         "workers=-2 workers=99999999 cache-mb=-1 pictures=-1 width=6400000 balance=nan warmup=5 epochs=0"
     ).split(),
     *(
-        "lambda-gan=nan lambda-l1=-1 d-every=0 gan-start=nan d-lr=inf d-width=0 weight-decay=nan crop=nan"
+        "lambda-gan=nan lambda-l1=-1 d-every=-1 gan-start=nan d-lr=inf d-width=0 weight-decay=nan crop=nan"
     ).split(),
 ]
 

@@ -29,7 +29,7 @@ def test_frozen_blocks_keep_imagenets_weights(pairs, tmp_path):
     generator, before = training.networks.bare("generator"), copy.deepcopy(training.networks.ema.encoder)
     batch = training.to_batch(next(iter(training.data.train_loader)))
     training.networks.set_rates(1.0)
-    fake, choice = training.networks["generator"](batch.photo, with_choice=True)
+    fake, choice, _ = training.networks["generator"](batch.photo, with_choice=True)
     training.networks.update("generator", training.reconstruction(fake, choice, batch))
     training.networks.average(10**6)
     for index, (block, old) in enumerate(zip(generator.encoder, before, strict=True)):
