@@ -3,6 +3,7 @@
     python train_cgan.py --dataset camvid --output output/cgan
     python train_cgan.py --dataset datasets/faces --max-minutes 15 --lambda-gan 1 --lambda-l1 50
     python train_cgan.py --dataset camvid --output output/cgan --resume
+    python train_cgan.py --dataset camvid --discriminator pixels --output output/pixels
     accelerate launch --num_processes 2 train_cgan.py --dataset cityscapes --output output/cgan
 
 The step is that of pix2pix (Isola et al. 2017, arXiv 1611.07004): one step of the discriminator, one of the
@@ -32,7 +33,7 @@ from training.data import Batch
 from training.loop import Training, quiet_libraries
 from training.options import TrainOptions
 
-DISCRIMINATORS = ("pixels", "patches")
+DISCRIMINATORS = ("patches", "pixels")
 # What the options that are left open mean with each discriminator, and the PatchGAN's where the targets are label maps
 # and where they are pictures such as photos.
 PIXELS = {"lambda_l1": 1.0, "gan_start": 0.5, "gan_ramp": 0.1, "d_every": 0, "d_width": 64, "d_lr": 1.5e-3}
@@ -51,10 +52,9 @@ class Options(TrainOptions):
     lambda_l1: float | None = option(
         None, "weight of the L1 loss (pixels: 1, patches: 50)", range=(0, math.inf)
     )
-    discriminator: str | None = option(
-        None,
-        "pixels: one that says which pixels have a wrong colour; patches: the PatchGAN of pix2pix (label maps with the "
-        "colours head: pixels, else patches)",
+    discriminator: str = option(
+        "patches",
+        "patches: the PatchGAN of pix2pix; pixels: one that says which pixels of a label map have a wrong colour",
         DISCRIMINATORS,
     )
     lambda_features: float | None = option(
@@ -100,7 +100,6 @@ class Options(TrainOptions):
                 "--discriminator pixels needs label maps and the colours head; use --discriminator patches"
             )
         super().settle(pictures)
-        self.fill_in({"discriminator": "patches" if pictures or self.head == "rgb" else "pixels"})
         if self.discriminator == "pixels":
             self.fill_in(PIXELS)
         self.fill_in(PATCHES | (PICTURES if pictures else LABEL_MAPS) | {"lambda_features": 0.0})

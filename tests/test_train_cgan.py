@@ -69,11 +69,11 @@ def test_real_and_fake_show_the_same_colour_or_not():
 
 
 def test_which_discriminator_suits_what(pairs, tmp_path):
-    """Colours: the one of pixels, unless another is asked for; without them there is the PatchGAN alone."""
+    """The PatchGAN any; the one of pixels, which is asked for, has settings of its own and needs colours."""
     found = {}
     for name, more in (
-        ("colours", []),
-        ("patches", ["--discriminator", "patches"]),
+        ("pixels", ["--discriminator", "pixels"]),
+        ("patches", []),
         ("rgb", ["--head", "rgb"]),
     ):
         run = tmp_path / name
@@ -89,7 +89,7 @@ def test_which_discriminator_suits_what(pairs, tmp_path):
             "seen.weight" in saved["networks"]["discriminator"],
         )
     assert found == {
-        "colours": ("pixels", 0.0015, True),
+        "pixels": ("pixels", 0.0015, True),
         "patches": ("patches", 0.0004, False),
         "rgb": ("patches", 0.0004, False),
     }

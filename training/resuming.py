@@ -25,7 +25,7 @@ FREE = {
     *("skip_broken", "cache_mb", "pictures", "compile", "patience", "tracker"),
 }
 # What runs did that were trained before there were these options.
-BEFORE = {"zoom": 1.0, "freeze": 0, "jaccard": 0.0, "discriminator": "patches"}
+BEFORE = {"zoom": 1.0, "freeze": 0, "jaccard": 0.0}
 NOTED = {"epochs", "lr", "encoder_lr", "d_lr", "batch_size", "processes", "dataset"}
 
 
