@@ -137,7 +137,8 @@ def view_of(
 def caption(history: History, entry: Entry) -> Message:
     """What the history calls a result: the seed, what was done, and of several of which that is true a number."""
     seed, number = entry.face.subject.seed, history.number(entry)
-    done = done_to(entry) + ((Message("caption_number", {"number": number}),) if number > 1 else ())
+    told_apart = number > 1 and entry.title != "seed"  # nothing was done to tell those apart by
+    done = done_to(entry) + ((Message("caption_number", {"number": number}),) if told_apart else ())
     return Message("caption" if seed is not None else "caption_photo", {"seed": seed, "done": done})
 
 

@@ -59,6 +59,11 @@ def test_another_face_is_not_compared_with_the_one_before(session):
     assert not session.view().pinned
 
 
+def test_a_face_to_which_nothing_was_done_has_no_number(session):
+    session.show(session.face, "seed")
+    assert [words.text().strip() for _, words in session.view().gallery] == ["5 · unedited"] * 2
+
+
 def test_results_of_which_the_same_is_said_are_told_apart(session):
     before = session.face.styles
     for push in (0.0, 0.1, 0.2):  # three results of one name, and one of another strength
@@ -71,7 +76,7 @@ def test_results_of_which_the_same_is_said_are_told_apart(session):
     def names(language):
         return [" ".join(words.text(language).split()) for _, words in view.gallery]
 
-    assert names("en") == ["5 · as it is", "5 · Smile", "5 · Smile (2)", "5 · Smile (3)", "5 · Smile 0.5"]
+    assert names("en") == ["5 · unedited", "5 · Smile", "5 · Smile (2)", "5 · Smile (3)", "5 · Smile 0.5"]
     assert len(set(names("zh"))) == 5
     assert [one.text().strip() for one in view.compared] == ["5 · Smile 0.5", "5 · Smile (2)"]
     pictures = [name for name in ZipFile(session.stage.save_all()).namelist() if name.endswith(".png")]

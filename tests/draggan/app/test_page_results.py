@@ -44,7 +44,7 @@ def test_results_are_compared_deleted_and_downloaded_together(visit, app):
     note_says(page, "Done: Slim|Slim face ended")
     smile, slim = session.history.entries[1:]
     assert [page.locator("#history .caption-label").nth(k).inner_text() for k in (0, 1)] == [
-        "5 · as it is",
+        "5 · unedited",
         "5 · Smile",
     ]
     page.locator("#history button img").first.click()
@@ -176,7 +176,7 @@ def test_a_page_that_is_loaded_again_shows_what_is_so_and_where_one_is(visit, ap
     assert page.inner_text("#pin") == "Compare as before"
     names = page.locator("#halves span")
     names.nth(1).wait_for(state="attached", timeout=SLOW)
-    assert [name.strip() for name in names.all_inner_texts()] == ["5 · Smile", "5 · as it is (13)"]
+    assert [name.strip() for name in names.all_inner_texts()] == ["5 · Smile", "5 · unedited"]
     page.wait_for_function(  # the newest is below the others, and in sight in the history
         """() => {
             const box = document.querySelector('#history .grid-wrap').getBoundingClientRect()

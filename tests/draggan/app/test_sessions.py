@@ -203,9 +203,9 @@ def test_halves_of_a_comparison_have_the_names_of_the_history(session):
     session.set("max_steps", 2)
     session.start()
     view = finish(session)[-1]
-    assert [one.text().strip() for one in view.compared] == ["5 · as it is", "5 · Small nose 0.5"]
+    assert [one.text().strip() for one in view.compared] == ["5 · unedited", "5 · Small nose 0.5"]
     assert [title.text() for _, title in view.gallery] == [one.text() for one in view.compared]
-    assert "<span>5 · 原样</span>" in page_state(view, "zh-CN")["halves"]
+    assert "<span>5 · 未编辑</span>" in page_state(view, "zh-CN")["halves"]
     session.undo()
     assert page_state(session.view(), "en")["halves"] == ""  # nothing is compared
 
