@@ -56,7 +56,7 @@ class Exported(nn.Module):
         x = photo.float() / 127.5 - 1
         stride = self.generator.stride
         x = F.pad(x, (0, (-width) % stride, 0, (-height) % stride), mode="replicate")
-        picture, _ = self.generator.look(x)
+        picture = self.generator.look(x).picture
         return ((picture[:, :, :height, :width] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
