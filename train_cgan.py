@@ -36,9 +36,17 @@ from training.options import TrainOptions
 DISCRIMINATORS = ("patches", "pixels")
 # What the options that are left open mean with each discriminator, and the PatchGAN's where the targets are label maps
 # and where they are pictures such as photos.
-PIXELS = {"lambda_l1": 1.0, "gan_start": 0.5, "gan_ramp": 0.1, "d_every": 0, "d_width": 64, "d_lr": 1.5e-3}
+PIXELS = {
+    "lambda_l1": 1.0,
+    "lambda_features": 0.0,
+    "gan_start": 0.5,
+    "gan_ramp": 0.1,
+    "d_every": 0,
+    "d_width": 64,
+    "d_lr": 1.5e-3,
+}
 PATCHES = {"lambda_l1": 50.0, "d_lr": 4e-4}
-LABEL_MAPS = {"gan_start": 0.6, "gan_ramp": 0.1, "d_every": 4, "d_width": 32}
+LABEL_MAPS = {"lambda_features": 0.0, "gan_start": 0.6, "gan_ramp": 0.1, "d_every": 4, "d_width": 32}
 PICTURES = {"lambda_features": 10.0, "gan_start": 0.05, "gan_ramp": 0.05, "d_every": 1, "d_width": 64}
 
 
@@ -102,7 +110,7 @@ class Options(TrainOptions):
         super().settle(pictures)
         if self.discriminator == "pixels":
             self.fill_in(PIXELS)
-        self.fill_in(PATCHES | (PICTURES if pictures else LABEL_MAPS) | {"lambda_features": 0.0})
+        self.fill_in(PATCHES | (PICTURES if pictures else LABEL_MAPS))
 
 
 def new_discriminator(options: Options, colours: int, pictures: bool) -> torch.nn.Module:

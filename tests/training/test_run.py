@@ -107,7 +107,7 @@ def test_help_lists_defaults():
     assert done.returncode == 0
     for text in (
         "--lambda-gan",
-        "(default: 50.0)",
+        "(default: 1.0)",
         "--max-minutes",
         "auto,fp32,bf16,fp16",
         "--device",
