@@ -1,6 +1,6 @@
 """The two discriminators: a conditional PatchGAN (Isola et al. 2017, arXiv 1611.07004), and one of single pixels.
 
-It sees photo and label together and judges every patch by itself: one logit for each. The published one
+The PatchGAN sees photo and label together and judges every patch by itself: one logit for each. The published one
 starts at full resolution with 64 channels and costs more than our whole generator. This one has 32 channels and
 begins with a pixel unshuffle. That loses nothing: a pole one pixel wide is still there, in its own channel. The
 receptive field on the picture is the published one.
